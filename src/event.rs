@@ -1,0 +1,128 @@
+//! The one place that emits events and metrics.
+//!
+//! With feature `tracing`, each decision is an event with target `tower_gateway::decision`: `debug` for an
+//! admission, `info` for a refusal that is the client's doing, `warn` for one that is not. With feature
+//! `metrics`, it counts in `tower_gateway_decisions_total{layer, outcome, reason}`. With neither, these
+//! functions do nothing.
+//!
+//! What a client sent appears escaped and cut; its fields, its query and its credentials do not appear.
+
+use crate::{guard::Head, rejection::Rejection};
+
+/// The target of decision events.
+#[cfg(feature = "tracing")]
+const DECISION: &str = "tower_gateway::decision";
+
+/// A layer let a request through.
+pub(crate) fn admitted(layer: &'static str, head: Head<'_>) {
+    #[cfg(feature = "metrics")]
+    count(layer, "admitted", "none");
+    #[cfg(feature = "tracing")]
+    tracing::debug!(
+        target: DECISION,
+        layer,
+        outcome = "admitted",
+        method = %head.method(),
+        path = %Shown(head.uri().path()),
+        client = head.get::<crate::client_ip::ClientIp>().map(|it| tracing::field::display(it.ip())),
+    );
+    let _ = (layer, head);
+}
+
+/// A layer answered a request itself.
+pub(crate) fn refused(layer: &'static str, head: Head<'_>, rejection: &Rejection) {
+    #[cfg(feature = "metrics")]
+    count(layer, "refused", rejection.reason().name());
+    #[cfg(feature = "tracing")]
+    {
+        macro_rules! refused {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: DECISION,
+                    layer,
+                    outcome = "refused",
+                    reason = rejection.reason().name(),
+                    status = rejection.status().as_u16(),
+                    detail = rejection.detail(),
+                    cause = rejection.cause().map(|it| tracing::field::display(Causes(it))),
+                    method = %head.method(),
+                    path = %Shown(head.uri().path()),
+                    client = head
+                        .get::<crate::client_ip::ClientIp>()
+                        .map(|it| tracing::field::display(it.ip())),
+                )
+            };
+        }
+        match rejection.status().is_client_error() {
+            true => refused!(info),
+            false => refused!(warn),
+        }
+    }
+    let _ = (layer, head, rejection);
+}
+
+/// Something that an operator should know and no single request caused.
+#[allow(dead_code, reason = "which concerns warn depends on the features")]
+pub(crate) fn warning(component: &'static str, message: &str, cause: &dyn std::fmt::Display) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(target: "tower_gateway", component, cause = %Shown(&cause.to_string()), "{message}");
+    let _ = (component, message, cause);
+}
+
+#[cfg(feature = "metrics")]
+fn count(layer: &'static str, outcome: &'static str, reason: &'static str) {
+    metrics::counter!(
+        "tower_gateway_decisions_total",
+        "layer" => layer, "outcome" => outcome, "reason" => reason
+    )
+    .increment(1);
+}
+
+/// Text of a client's: escaped, on one line, cut at 256 bytes.
+#[cfg(feature = "tracing")]
+struct Shown<'a>(&'a str);
+
+#[cfg(feature = "tracing")]
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let end = (0..=self.0.len().min(256))
+            .rev()
+            .find(|&at| self.0.is_char_boundary(at));
+        let (shown, rest) = self.0.split_at(end.unwrap_or(0));
+        write!(f, "{}", shown.escape_debug())?;
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            f.write_str("…")
+        }
+    }
+}
+
+/// An error and its sources, on one line.
+#[cfg(feature = "tracing")]
+struct Causes<'a>(&'a (dyn std::error::Error + Send + Sync + 'static));
+
+#[cfg(feature = "tracing")]
+impl std::fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", Shown(&self.0.to_string()))?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {}", Shown(&error.to_string()))?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "tracing"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_sent_is_escaped_and_cut() {
+        assert_eq!(Shown("/a\u{1b}[2J\r\nb").to_string(), "/a\\u{1b}[2J\\r\\nb");
+        let long = Shown(&"é".repeat(500)).to_string();
+        assert_eq!(long.chars().count(), 129);
+    }
+}

@@ -1,0 +1,298 @@
+//! Naming a request: for whom a limit counts, what a cache entry belongs to.
+//!
+//! A [`Key`] writes what identifies a request into a [`KeyWriter`]; parts are length-prefixed, so that no two
+//! different requests can write the same key. Keys combine as tuples: `(key::client_ip(), key::route())` counts
+//! each client on each route.
+//!
+//! ```
+//! use http::Request;
+//! use tower_gateway::{guard::Head, key::{self, Key, KeyWriter}};
+//!
+//! let request = Request::get("/").header("x-tenant", "acme").body(()).unwrap();
+//! let tenant = key::header("x-tenant");
+//! assert!(tenant.write(Head::of(&request), &mut KeyWriter::new()).is_some());
+//!
+//! // Who has no tenant has no key, and the layer's choice for a missing key applies.
+//! let request = Request::get("/").body(()).unwrap();
+//! assert!(tenant.write(Head::of(&request), &mut KeyWriter::new()).is_none());
+//! ```
+//!
+//! A closure is a key too:
+//!
+//! ```
+//! use tower_gateway::{guard::Head, key::KeyWriter};
+//! let by_method = |head: Head<'_>, key: &mut KeyWriter| {
+//!     key.part(head.method().as_str());
+//!     Some(())
+//! };
+//! # fn is_key(_: impl tower_gateway::key::Key) {}
+//! # is_key(by_method);
+//! ```
+//!
+//! A key made of what the client can choose freely (a header, say) does not limit a client that changes it: pair
+//! it with an address or a subject.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use http::{HeaderName, header::InvalidHeaderName};
+use smallvec::SmallVec;
+
+use crate::{client_ip, guard::Head, identity::Identity, matched_route::MatchedRoute};
+
+/// Names a request. See the [module docs](self).
+pub trait Key {
+    /// Writes the parts of the key, or `None` when the request cannot be named so.
+    fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()>;
+}
+
+impl<F> Key for F
+where
+    F: Fn(Head<'_>, &mut KeyWriter) -> Option<()>,
+{
+    fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
+        self(head, key)
+    }
+}
+
+/// Takes the parts of a key; up to 64 bytes without an allocation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct KeyWriter(SmallVec<[u8; 64]>);
+
+impl KeyWriter {
+    /// An empty key.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a part, so that it cannot run into its neighbours.
+    pub fn part(&mut self, part: impl AsRef<[u8]>) {
+        let part = part.as_ref();
+        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        self.0.extend_from_slice(&length.to_be_bytes());
+        self.0.extend_from_slice(part);
+    }
+
+    /// The key so far.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The client's address; see [`ClientIp::ipv6_prefix`] for why IPv6 counts by network.
+///
+/// The [`ClientIp`](crate::client_ip::ClientIp) that its layer found, else the peer of the connection.
+pub fn client_ip() -> ClientIp {
+    ClientIp { ipv6_prefix: 64 }
+}
+
+/// The authenticated subject, together with who vouches for it and how.
+pub fn subject() -> Subject {
+    Subject(())
+}
+
+/// The pattern of the matched route, or of axum's (feature `axum`).
+pub fn route() -> Route {
+    Route(())
+}
+
+/// All values of a header field, which has to be a valid name.
+///
+/// # Panics
+///
+/// When `name` is no field name in lower case; use [`try_header`] for names from a configuration.
+pub fn header(name: &'static str) -> Header {
+    Header(HeaderName::from_static(name))
+}
+
+/// As [`header`], for a name that is read from a configuration.
+///
+/// # Errors
+///
+/// When `name` is no field name.
+pub fn try_header(name: &str) -> Result<Header, InvalidHeaderName> {
+    Ok(Header(name.parse()?))
+}
+
+/// One key for all requests: a limit on the whole.
+pub fn shared() -> Shared {
+    Shared(())
+}
+
+/// Made by [`client_ip`].
+#[derive(Clone, Copy, Debug)]
+pub struct ClientIp {
+    ipv6_prefix: u8,
+}
+
+impl ClientIp {
+    /// How many leading bits of an IPv6 address name a client. Default 64: a subscriber holds at least a /64, and
+    /// with it 2⁶⁴ addresses to hide behind. Values above 128 are 128.
+    #[must_use]
+    pub fn ipv6_prefix(mut self, bits: u8) -> Self {
+        self.ipv6_prefix = bits.min(128);
+        self
+    }
+}
+
+impl Key for ClientIp {
+    fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
+        match client_ip::client_ip(head)? {
+            IpAddr::V4(v4) => key.part(v4.octets()),
+            IpAddr::V6(v6) => key.part(masked(v6, self.ipv6_prefix).octets()),
+        }
+        Some(())
+    }
+}
+
+fn masked(address: Ipv6Addr, prefix: u8) -> Ipv6Addr {
+    let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+    Ipv6Addr::from_bits(address.to_bits() & mask)
+}
+
+/// Made by [`subject`].
+#[derive(Clone, Copy, Debug)]
+pub struct Subject(());
+
+impl Key for Subject {
+    fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
+        let who = head
+            .get::<Identity>()
+            .filter(|who| !who.subject().is_empty())?;
+        key.part(who.scheme());
+        key.part(who.issuer().unwrap_or_default());
+        key.part(who.subject());
+        Some(())
+    }
+}
+
+/// Made by [`route`].
+#[derive(Clone, Copy, Debug)]
+pub struct Route(());
+
+impl Key for Route {
+    fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
+        let pattern = head.get::<MatchedRoute>().map(MatchedRoute::pattern);
+        key.part(pattern.or_else(|| axum_pattern(head))?);
+        Some(())
+    }
+}
+
+#[cfg(feature = "axum")]
+fn axum_pattern(head: Head<'_>) -> Option<&str> {
+    head.get::<axum::extract::MatchedPath>()
+        .map(axum::extract::MatchedPath::as_str)
+}
+
+#[cfg(not(feature = "axum"))]
+fn axum_pattern(_: Head<'_>) -> Option<&str> {
+    None
+}
+
+/// Made by [`header`] and [`try_header`].
+#[derive(Clone, Debug)]
+pub struct Header(HeaderName);
+
+impl Key for Header {
+    fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
+        let mut values = head.headers().get_all(&self.0).iter().peekable();
+        values.peek()?;
+        values.for_each(|value| key.part(value));
+        Some(())
+    }
+}
+
+/// Made by [`shared`].
+#[derive(Clone, Copy, Debug)]
+pub struct Shared(());
+
+impl Key for Shared {
+    fn write(&self, _: Head<'_>, key: &mut KeyWriter) -> Option<()> {
+        key.part([]);
+        Some(())
+    }
+}
+
+macro_rules! composite {
+    ($($part:ident),+) => {
+        /// A composite: every part must be there. Parts of different keys cannot be confused.
+        impl<$($part: Key),+> Key for ($($part,)+) {
+            #[allow(non_snake_case)]
+            fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
+                let ($($part,)+) = self;
+                $(
+                    let mut part = KeyWriter::new();
+                    $part.write(head, &mut part)?;
+                    key.part(part.as_bytes());
+                )+
+                Some(())
+            }
+        }
+    };
+}
+
+composite!(A, B);
+composite!(A, B, C);
+composite!(A, B, C, D);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn of(key: impl Key, request: &Request<()>) -> Option<KeyWriter> {
+        let mut writer = KeyWriter::new();
+        key.write(Head::of(request), &mut writer).map(|()| writer)
+    }
+
+    fn from_ip(text: &str) -> Request<()> {
+        let client = crate::client_ip::ClientIp::new(text.parse().unwrap());
+        Request::builder().extension(client).body(()).unwrap()
+    }
+
+    #[test]
+    fn one_ipv6_network_is_one_client() {
+        let key = |text| of(client_ip(), &from_ip(text));
+        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:1"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        let exact = |text| of(client_ip().ipv6_prefix(128), &from_ip(text));
+        assert_ne!(exact("2001:db8::1"), exact("2001:db8::2"));
+        let all = |text| of(client_ip().ipv6_prefix(0), &from_ip(text));
+        assert_eq!(all("2001:db8::1"), all("2002::1"));
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let request = |a: &str, b: &str| {
+            Request::builder()
+                .header("a", a)
+                .header("b", b)
+                .body(())
+                .unwrap()
+        };
+        let key = |request| of((header("a"), header("b")), &request);
+        assert_ne!(key(request("x:", "y")), key(request("x", ":y")));
+        let twice = Request::builder()
+            .header("a", "x")
+            .header("a", "y")
+            .header("b", "");
+        assert_ne!(key(twice.body(()).unwrap()), key(request("x", "y")));
+    }
+
+    #[test]
+    fn subjects_of_two_issuers_are_two() {
+        let with = |issuer: &str| {
+            let who = Identity::new("jwt", "alice").with_issuer(issuer);
+            Request::builder().extension(who).body(()).unwrap()
+        };
+        assert_ne!(
+            of(subject(), &with("https://a")),
+            of(subject(), &with("https://b"))
+        );
+        let nobody = Request::builder()
+            .extension(Identity::new("jwt", ""))
+            .body(())
+            .unwrap();
+        assert_eq!(of(subject(), &nobody), None);
+    }
+}

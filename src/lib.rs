@@ -1,0 +1,22 @@
+//! An embeddable API gateway: authentication, rate limits, routing and proxying as tower layers.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// The kernel knows no concern.
+pub mod body;
+pub mod client_ip;
+pub mod clock;
+mod config_error;
+mod event;
+pub mod fields;
+pub mod guard;
+pub mod identity;
+pub mod key;
+mod matched_route;
+pub mod rejection;
+pub mod reply;
+pub mod target;
+
+pub use config_error::ConfigError;
+pub use identity::Identity;
+pub use matched_route::MatchedRoute;
+pub use rejection::Rejection;
