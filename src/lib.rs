@@ -15,6 +15,10 @@ mod matched_route;
 pub mod rejection;
 pub mod reply;
 pub mod target;
+#[cfg(feature = "test-util")]
+pub mod test_util;
+
+pub mod docs;
 
 pub use config_error::ConfigError;
 pub use identity::Identity;

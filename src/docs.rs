@@ -1,0 +1,13 @@
+//! The long-form documentation, compiled and tested with the code.
+
+#[doc = include_str!("../docs/layer-contract.md")]
+pub mod layer_contract {}
+
+#[doc = include_str!("../docs/layer-order.md")]
+pub mod layer_order {}
+
+#[doc = include_str!("../docs/rejections.md")]
+pub mod rejections {}
+
+#[doc = include_str!("../docs/architecture.md")]
+pub mod architecture {}
