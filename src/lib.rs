@@ -16,6 +16,10 @@ pub mod rejection;
 pub mod reply;
 pub mod target;
 
+// Concerns: the feature is the module.
+#[cfg(feature = "rate-limit")]
+pub mod rate_limit;
+
 pub use config_error::ConfigError;
 pub use identity::Identity;
 pub use matched_route::MatchedRoute;
