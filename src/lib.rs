@@ -19,6 +19,8 @@ pub mod target;
 // Concerns: the feature is the module.
 #[cfg(feature = "rate-limit")]
 pub mod rate_limit;
+#[cfg(feature = "route")]
+pub mod route;
 
 pub use config_error::ConfigError;
 pub use identity::Identity;

@@ -1,0 +1,359 @@
+//! The table as it is read: a tree of segments for each host. Immutable.
+
+use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
+
+use http::{HeaderValue, Method};
+
+use super::{
+    pattern::{End, HostPattern, Pattern, Segment, fold},
+    routes::{Route, Routes},
+};
+use crate::config_error::{ConfigError, Mistakes};
+
+pub(super) struct Table<S> {
+    hosts: Hosts,
+    entries: Vec<Entry<S>>,
+}
+
+/// What a route leads to.
+pub(super) struct Entry<S> {
+    pub(super) service: S,
+    /// The host, if it has one, and the path's pattern.
+    pub(super) pattern: Arc<str>,
+    captures: Vec<(Arc<str>, usize, bool)>,
+    /// How many leading segments are cut off.
+    strip: usize,
+}
+
+/// Where a request goes.
+pub(super) enum Found<'a, S> {
+    Route(&'a Entry<S>),
+    /// The path is known for these methods only.
+    OtherMethods(HeaderValue),
+    Nothing,
+}
+
+#[derive(Default)]
+struct Hosts {
+    exact: BTreeMap<Box<str>, Node>,
+    /// By suffix, which begins with a dot.
+    below: BTreeMap<Box<str>, Node>,
+    any: Node,
+}
+
+/// A place in the tree: what is behind so many segments.
+#[derive(Default)]
+struct Node {
+    literals: BTreeMap<Box<str>, Node>,
+    capture: Option<Box<Node>>,
+    exact: Leaf,
+    rest: Leaf,
+    prefix: Leaf,
+}
+
+/// The routes of one pattern, by method: indices into the table's entries.
+#[derive(Default)]
+struct Leaf(Vec<(Option<Method>, usize)>);
+
+// === impl Table ===
+
+impl<S> Table<S> {
+    pub(super) fn new(routes: Routes<S>) -> Result<Self, ConfigError> {
+        let mut mistakes = Mistakes::of("route");
+        let (routes, services): (Vec<Route>, Vec<S>) = routes.entries.into_iter().unzip();
+        let mut hosts = Hosts::default();
+        let mut entries = Vec::with_capacity(services.len());
+        for (index, (route, service)) in routes.iter().zip(services).enumerate() {
+            match parse(route) {
+                Ok((host, pattern)) => {
+                    let leaf = hosts.node_mut(&host).leaf_mut(&pattern);
+                    if let Some(other) = leaf.add(route.method.clone(), index) {
+                        let other = &routes[other];
+                        mistakes.add(format!("{route} takes the same requests as {other}"));
+                    }
+                    entries.push(Entry::new(route, &pattern, service));
+                }
+                Err(mistake) => mistakes.add(format!("{route}: {mistake}")),
+            }
+        }
+        let mut shadowed = Vec::new();
+        hosts.nodes().for_each(|node| node.shadowed(&mut shadowed));
+        shadowed.sort_unstable();
+        for route in shadowed {
+            let route = &routes[route];
+            mistakes.add(format!(
+                "{route} is never reached: other routes take all of its requests"
+            ));
+        }
+        mistakes.or(Self { hosts, entries })
+    }
+
+    /// The route of a request for this host (if it names one), with this method and canonical path.
+    pub(super) fn find(&self, host: Option<&str>, method: &Method, path: &str) -> Found<'_, S> {
+        let Some(path) = path.strip_prefix('/') else {
+            return Found::Nothing;
+        };
+        let host = host.map(fold);
+        let host = host.as_deref();
+        if let Some(index) = self.hosts.find(host, path, &mut |leaf| leaf.pick(method)) {
+            return Found::Route(&self.entries[index]);
+        }
+        let mut allowed = Vec::new();
+        self.hosts.find(host, path, &mut |leaf| {
+            leaf.methods(&mut allowed);
+            None::<()>
+        });
+        match allowed.is_empty() {
+            true => Found::Nothing,
+            false => Found::OtherMethods(allow(allowed)),
+        }
+    }
+}
+
+fn parse(route: &Route) -> Result<(HostPattern, Pattern), String> {
+    if route.strip && !route.prefix {
+        return Err("only a prefix can be stripped".into());
+    }
+    let host = match &route.host {
+        Some(host) => HostPattern::parse(host)?,
+        None => HostPattern::Any,
+    };
+    Ok((host, Pattern::parse(&route.path, route.prefix)?))
+}
+
+/// The value of `Allow`: sorted, and with `HEAD` where there is `GET`.
+fn allow(mut methods: Vec<&Method>) -> HeaderValue {
+    if methods.contains(&&Method::GET) {
+        methods.push(&Method::HEAD);
+    }
+    methods.sort_unstable_by_key(|method| method.as_str());
+    methods.dedup();
+    let names: Vec<&str> = methods.into_iter().map(Method::as_str).collect();
+    HeaderValue::try_from(names.join(", ")).expect("methods are tokens")
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let method = self.method.as_ref().map_or("any", Method::as_str);
+        let host = self.host.as_deref().unwrap_or_default();
+        let below = if self.prefix { " and below" } else { "" };
+        let path = format!("{host}{}", self.path);
+        write!(f, "`{method} {}`{below}", path.escape_debug())
+    }
+}
+
+// === impl Entry ===
+
+impl<S> Entry<S> {
+    fn new(route: &Route, pattern: &Pattern, service: S) -> Self {
+        let host = route.host.as_deref().unwrap_or_default();
+        Self {
+            service,
+            pattern: format!("{host}{}", route.path).into(),
+            captures: pattern.captures(),
+            strip: if route.strip {
+                pattern.segments.len()
+            } else {
+                0
+            },
+        }
+    }
+
+    /// The captures' names, and the ranges of `path` that they hold.
+    pub(super) fn captures(&self, path: &str) -> impl Iterator<Item = (Arc<str>, Range<u32>)> {
+        self.captures.iter().map(move |(name, segment, rest)| {
+            let start = start_of(path, *segment);
+            let end = match rest {
+                true => path.len(),
+                false => path[start..].find('/').map_or(path.len(), |at| start + at),
+            };
+            (Arc::clone(name), start as u32..end as u32)
+        })
+    }
+
+    pub(super) fn has_captures(&self) -> bool {
+        !self.captures.is_empty()
+    }
+
+    /// What is left of `path` when the route's prefix is cut off, if it is to be.
+    pub(super) fn stripped<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let below = || match start_of(path, self.strip) {
+            end if end > path.len() => "/",
+            start => &path[start - 1..],
+        };
+        (self.strip > 0).then(below)
+    }
+}
+
+/// Where the segment of this number begins; beyond the end for the one after the last.
+fn start_of(path: &str, segment: usize) -> usize {
+    let mut slashes = path.match_indices('/').map(|(at, _)| at + 1);
+    slashes.nth(segment).unwrap_or(path.len() + 1)
+}
+
+// === impl Hosts ===
+
+impl Hosts {
+    fn node_mut(&mut self, host: &HostPattern) -> &mut Node {
+        match host {
+            HostPattern::Any => &mut self.any,
+            HostPattern::Exact(name) => self.exact.entry(name.clone()).or_default(),
+            HostPattern::Below(suffix) => self.below.entry(suffix.clone()).or_default(),
+        }
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &Node> {
+        let named = self.exact.values().chain(self.below.values());
+        named.chain([&self.any])
+    }
+
+    /// The first that is accepted, from the most specific to the least.
+    fn find<'a, T>(
+        &'a self,
+        host: Option<&str>,
+        path: &str,
+        accept: &mut impl FnMut(&'a Leaf) -> Option<T>,
+    ) -> Option<T> {
+        let exact = host.and_then(|host| self.exact.get(host));
+        let named = exact
+            .into_iter()
+            .chain(host.into_iter().flat_map(|it| self.above(it)));
+        named
+            .chain([&self.any])
+            .find_map(|node| node.find(Some(path), accept))
+    }
+
+    /// The trees of this host's parent domains, the nearest first.
+    fn above<'a>(&'a self, host: &str) -> impl Iterator<Item = &'a Node> {
+        let dots = host
+            .match_indices('.')
+            .take(if self.below.is_empty() { 0 } else { 128 });
+        dots.filter_map(|(at, _)| self.below.get(&host[at..]))
+    }
+}
+
+// === impl Node ===
+
+impl Node {
+    fn leaf_mut(&mut self, pattern: &Pattern) -> &mut Leaf {
+        let mut node = self;
+        for segment in &pattern.segments {
+            node = match segment {
+                Segment::Literal(text) => node.literals.entry(text.clone()).or_default(),
+                Segment::Capture(_) => node.capture.get_or_insert_default(),
+            };
+        }
+        match pattern.end {
+            End::Exact => &mut node.exact,
+            End::Rest(_) => &mut node.rest,
+            End::Prefix => &mut node.prefix,
+        }
+    }
+
+    /// The first that is accepted at this place or below. `path` is what follows after a slash; `None` when the
+    /// path ends here. Visits each node at most once.
+    fn find<'a, T>(
+        &'a self,
+        path: Option<&str>,
+        accept: &mut impl FnMut(&'a Leaf) -> Option<T>,
+    ) -> Option<T> {
+        let more_specific = match path {
+            None => accept(&self.exact),
+            Some(path) => self.find_below(path, accept),
+        };
+        more_specific.or_else(|| accept(&self.prefix))
+    }
+
+    fn find_below<'a, T>(
+        &'a self,
+        path: &str,
+        accept: &mut impl FnMut(&'a Leaf) -> Option<T>,
+    ) -> Option<T> {
+        let (segment, path_after) = match path.split_once('/') {
+            Some((segment, after)) => (segment, Some(after)),
+            None => (path, None),
+        };
+        let literal = self.literals.get(segment);
+        if let Some(found) = literal.and_then(|node| node.find(path_after, accept)) {
+            return Some(found);
+        }
+        if segment.is_empty() {
+            return None; // captures and rests hold something
+        }
+        let capture = self.capture.as_ref();
+        capture
+            .and_then(|node| node.find(path_after, accept))
+            .or_else(|| accept(&self.rest))
+    }
+
+    /// Collects the routes here and below whose requests all go to more specific ones.
+    fn shadowed(&self, routes: &mut Vec<usize>) {
+        for (method, route) in &self.rest.0 {
+            if self.capture_takes_all(method) {
+                routes.push(*route);
+            }
+        }
+        for (method, route) in &self.prefix.0 {
+            let below = self.capture_takes_all(method) || self.rest.takes(method);
+            if self.exact.takes(method) && self.slash_taken(method) && below {
+                routes.push(*route);
+            }
+        }
+        let children = self.literals.values().chain(self.capture.as_deref());
+        children.for_each(|node| node.shadowed(routes));
+    }
+
+    /// Whether every path that goes on with a segment that is not empty is taken behind a capture.
+    fn capture_takes_all(&self, method: &Option<Method>) -> bool {
+        self.capture.as_ref().is_some_and(|node| {
+            let below = || node.capture_takes_all(method) || node.rest.takes(method);
+            node.prefix.takes(method)
+                || node.exact.takes(method) && node.slash_taken(method) && below()
+        })
+    }
+
+    /// Whether the path that ends with a slash after this place is taken.
+    fn slash_taken(&self, method: &Option<Method>) -> bool {
+        let node = self.literals.get("");
+        node.is_some_and(|node| node.exact.takes(method) || node.prefix.takes(method))
+    }
+}
+
+// === impl Leaf ===
+
+impl Leaf {
+    /// Adds a route, or returns the one that has this method already.
+    fn add(&mut self, method: Option<Method>, index: usize) -> Option<usize> {
+        let known = self.0.iter().find(|(known, _)| *known == method);
+        let known = known.map(|(_, index)| *index);
+        if known.is_none() {
+            self.0.push((method, index));
+        }
+        known
+    }
+
+    fn pick(&self, method: &Method) -> Option<usize> {
+        let of = |wanted: Option<&Method>| {
+            let fits = |(known, _): &&(Option<Method>, usize)| known.as_ref() == wanted;
+            self.0.iter().find(fits).map(|(_, index)| *index)
+        };
+        let as_get = || {
+            (method == Method::HEAD)
+                .then(|| of(Some(&Method::GET)))
+                .flatten()
+        };
+        of(Some(method)).or_else(as_get).or_else(|| of(None))
+    }
+
+    /// Whether all requests with this method, or with any, are taken.
+    fn takes(&self, method: &Option<Method>) -> bool {
+        match method {
+            Some(method) => self.pick(method).is_some(),
+            None => self.0.iter().any(|(known, _)| known.is_none()),
+        }
+    }
+
+    fn methods<'a>(&'a self, all: &mut Vec<&'a Method>) {
+        all.extend(self.0.iter().filter_map(|(method, _)| method.as_ref()));
+    }
+}
