@@ -133,8 +133,8 @@ impl HostPattern {
         };
         let allowed = |it: char| it.is_ascii_alphanumeric() || "-._~".contains(it);
         let address = name.starts_with('[') && name.ends_with(']');
-        let labels = name.strip_prefix('.').unwrap_or(name).split('.');
-        if !address && (!name.chars().all(allowed) || labels.into_iter().any(str::is_empty)) {
+        let mut labels = name[usize::from(below)..].split('.');
+        if !address && (!name.chars().all(allowed) || labels.any(str::is_empty)) {
             return Err(format!(
                 "`{text}` is no host name; a port is not part of it"
             ));
