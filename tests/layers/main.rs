@@ -4,3 +4,5 @@
 mod support;
 
 mod client_ip;
+mod rate_limit;
+mod route;
