@@ -20,6 +20,12 @@ pub mod test_util;
 
 pub mod docs;
 
+// Concerns: the feature is the module.
+#[cfg(feature = "rate-limit")]
+pub mod rate_limit;
+#[cfg(feature = "route")]
+pub mod route;
+
 pub use config_error::ConfigError;
 pub use identity::Identity;
 pub use matched_route::MatchedRoute;

@@ -2,6 +2,7 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
+use http::uri::PathAndQuery;
 use smallvec::SmallVec;
 
 /// The pattern that a request matched, and what its captures hold.
@@ -11,7 +12,7 @@ use smallvec::SmallVec;
 #[derive(Clone)]
 pub struct MatchedRoute {
     pattern: Arc<str>,
-    path: Arc<str>,
+    path: Option<PathAndQuery>,
     captures: SmallVec<[(Arc<str>, Range<u32>); 2]>,
 }
 
@@ -20,21 +21,22 @@ impl MatchedRoute {
     pub fn new(pattern: impl Into<Arc<str>>) -> Self {
         Self {
             pattern: pattern.into(),
-            path: Arc::from(""),
+            path: None,
             captures: SmallVec::new(),
         }
     }
 
-    /// The same with captures: names and the byte ranges of `path` that they hold.
+    /// The same with captures: names and the byte ranges of the path that they hold. The path is shared with the
+    /// request's URI, not copied.
     ///
-    /// Ranges that do not lie on character boundaries of `path` read as empty.
+    /// Ranges that do not lie within the path read as empty.
     #[must_use]
     pub fn with_captures(
         mut self,
-        path: impl Into<Arc<str>>,
+        path: PathAndQuery,
         captures: impl IntoIterator<Item = (Arc<str>, Range<u32>)>,
     ) -> Self {
-        self.path = path.into();
+        self.path = Some(path);
         self.captures = captures.into_iter().collect();
         self
     }
@@ -52,9 +54,10 @@ impl MatchedRoute {
 
     /// All captures, from left to right.
     pub fn captures(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.captures.iter().map(|(name, range)| {
+        let path = self.path.as_ref().map_or("", PathAndQuery::path);
+        self.captures.iter().map(move |(name, range)| {
             let range = range.start as usize..range.end as usize;
-            (name.as_ref(), self.path.get(range).unwrap_or_default())
+            (name.as_ref(), path.get(range).unwrap_or_default())
         })
     }
 }

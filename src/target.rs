@@ -197,7 +197,7 @@ fn is_overlong(lead: u8, next: Option<u8>) -> bool {
     }
 }
 
-/// The host that a request is for, in lower case as it came, with its port.
+/// The host that a request is for, as it came, with its port.
 ///
 /// The target's authority if it has one (absolute-form, HTTP/2), else the one `Host` field.
 ///
@@ -206,21 +206,35 @@ fn is_overlong(lead: u8, next: Option<u8>) -> bool {
 /// RFC 9112 §3.2 and RFC 9113 §8.3.1: no host in HTTP/1.1, two `Host` fields, one that is no host, or one that
 /// contradicts an HTTP/2 `:authority`.
 pub fn authority(head: Head<'_>) -> Result<Option<Authority>, Ambiguous> {
+    let parse = |host: Host<'_>| Authority::try_from(host.text).map_err(|_| NO_HOST);
+    host(head)?.map(parse).transpose()
+}
+
+/// The name or address of the host that a request is for: without its port and the dot of a rooted name, in the
+/// case in which it came. Allocates nothing.
+///
+/// # Errors
+///
+/// As [`authority`].
+pub fn host_name(head: Head<'_>) -> Result<Option<&str>, Ambiguous> {
+    Ok(host(head)?.map(Host::rootless))
+}
+
+fn host(head: Head<'_>) -> Result<Option<Host<'_>>, Ambiguous> {
     let mut fields = head.headers().get_all(header::HOST).iter();
     let (field, more) = (fields.next(), fields.next());
     if more.is_some() {
         return Err(Ambiguous("The request has more than one Host field."));
     }
-    let host = match field {
-        Some(value) => Some(host(value.as_bytes())?),
+    let field = match field {
+        Some(value) => Some(Host::parse(value.as_bytes())?),
         None => None,
     };
-    match (head.uri().authority(), host) {
-        (Some(target), host) => {
-            let target = self::host(target.as_str().as_bytes())?;
+    match (head.uri().authority(), field) {
+        (Some(target), field) => {
+            let target = Host::parse(target.as_str().as_bytes())?;
             // HTTP/1.1 absolute-form overrides Host (RFC 9112 §3.2.2); in HTTP/2 the two must agree.
-            let agrees =
-                host.is_none_or(|host| host.as_str().eq_ignore_ascii_case(target.as_str()));
+            let agrees = field.is_none_or(|field| field.text.eq_ignore_ascii_case(target.text));
             match agrees || head.version() < Version::HTTP_2 {
                 true => Ok(Some(target)),
                 false => Err(Ambiguous(
@@ -228,7 +242,7 @@ pub fn authority(head: Head<'_>) -> Result<Option<Authority>, Ambiguous> {
                 )),
             }
         }
-        (None, Some(host)) => Ok(Some(host)),
+        (None, Some(field)) => Ok(Some(field)),
         (None, None) if head.version() == Version::HTTP_11 => {
             Err(Ambiguous("The request has no Host field."))
         }
@@ -236,32 +250,51 @@ pub fn authority(head: Head<'_>) -> Result<Option<Authority>, Ambiguous> {
     }
 }
 
+const NO_HOST: Ambiguous = Ambiguous("The Host field is no host.");
+
 /// A host with an optional port: a registered name, an IPv4 address, or an IPv6 address in brackets.
-fn host(bytes: &[u8]) -> Result<Authority, Ambiguous> {
-    let bad = Ambiguous("The Host field is no host.");
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(byte);
-    if bytes.is_empty() || !bytes.iter().all(allowed) {
-        return Err(bad);
+#[derive(Clone, Copy)]
+struct Host<'a> {
+    text: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Host<'a> {
+    fn rootless(self) -> &'a str {
+        self.name.strip_suffix('.').unwrap_or(self.name)
     }
-    let authority = Authority::try_from(bytes).map_err(|_| bad)?;
-    let name = authority.host();
-    let port = authority.as_str().get(name.len()..).unwrap_or_default();
-    let port_ok = match port.strip_prefix(':') {
+
+    fn parse(bytes: &'a [u8]) -> Result<Self, Ambiguous> {
+        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(byte);
+        if !bytes.iter().all(allowed) {
+            return Err(NO_HOST);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| NO_HOST)?;
+        let end = match text.find(']') {
+            Some(bracket) => bracket + 1,
+            None => text.find(':').unwrap_or(text.len()),
+        };
+        let (name, port) = text.split_at(end);
+        let name_ok = match name.strip_prefix('[') {
+            Some(rest) => rest
+                .strip_suffix(']')
+                .is_some_and(|it| it.parse::<std::net::Ipv6Addr>().is_ok()),
+            None => is_registered_name(name),
+        };
+        match name_ok && is_port(port) {
+            true => Ok(Self { text, name }),
+            false => Err(NO_HOST),
+        }
+    }
+}
+
+/// Nothing, or a colon and a number.
+fn is_port(text: &str) -> bool {
+    match text.strip_prefix(':') {
         Some(digits) => {
             digits.parse::<u16>().is_ok() && digits.bytes().all(|it| it.is_ascii_digit())
         }
-        None => port.is_empty(),
-    };
-    let name_ok = match name.strip_prefix('[') {
-        Some(rest) => rest
-            .strip_suffix(']')
-            .is_some_and(|it| it.parse::<std::net::Ipv6Addr>().is_ok()),
-        None => is_registered_name(name),
-    };
-    if name_ok && port_ok {
-        Ok(authority)
-    } else {
-        Err(bad)
+        None => text.is_empty(),
     }
 }
 
@@ -401,6 +434,19 @@ mod tests {
             assert!(h1("/", &[host]).is_err(), "{host}");
         }
         assert_eq!(of(Version::HTTP_10, "/", &[]), Ok(None));
+    }
+
+    #[test]
+    fn the_name_of_a_host_has_no_port_and_no_final_dot() {
+        for (host, name) in [
+            ("A.example:80", "A.example"),
+            ("a.example.", "a.example"),
+            ("a.example.:80", "a.example"),
+            ("[::1]:80", "[::1]"),
+        ] {
+            let request = Request::get("/").header("host", host).body(()).unwrap();
+            assert_eq!(host_name(Head::of(&request)), Ok(Some(name)));
+        }
     }
 
     #[test]

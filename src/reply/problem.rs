@@ -33,6 +33,10 @@ fn document(rejection: &Rejection) -> String {
     members.insert("reason".into(), reason.name().into());
     for (name, value) in rejection.members() {
         members.entry(name).or_insert_with(|| Value::from(value));
+        if (reason, name) == (Reason::RateLimited, "policy") {
+            // What the registered type calls it.
+            members.insert("violated-policies".into(), vec![value].into());
+        }
     }
     Value::Object(members).to_string()
 }

@@ -6,3 +6,5 @@ mod support;
 mod client_ip;
 mod contract;
 mod reply;
+mod rate_limit;
+mod route;

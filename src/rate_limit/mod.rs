@@ -1,0 +1,69 @@
+//! Admit so many requests of each client in a time, and tell the others when to come back.
+//!
+//! Each key (a client's address, a subject, a route: see [`key`](crate::key)) has a bucket of `burst` requests
+//! that refills steadily at the quota's rate. A request takes one; if there is none, it is refused with `429` /
+//! `RESOURCE_EXHAUSTED` and spends nothing. The algorithm is GCRA, which keeps one number for a key.
+//!
+//! ```
+//! # #[cfg(feature = "test-util")] {
+//! use http::{Request, Response};
+//! use std::time::Duration;
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//! use tower_gateway::{clock::Clock, key, rate_limit::{Quota, RateLimitLayer}};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let (clock, time) = Clock::manual();
+//! let limit = RateLimitLayer::new(Quota::per_second(10).burst(2), key::header("x-tenant"));
+//! let mut service = ServiceBuilder::new().layer(limit.clock(clock)).service(service_fn(
+//!     |_: Request<String>| async { Ok::<_, std::convert::Infallible>(Response::new(String::new())) },
+//! ));
+//! let request = |tenant| Request::get("/").header("x-tenant", tenant).body(String::new()).unwrap();
+//!
+//! let first = service.ready().await.unwrap().call(request("acme")).await.unwrap();
+//! assert_eq!(first.headers()["ratelimit"], r#""default";r=1;t=1"#);
+//! assert_eq!(service.ready().await.unwrap().call(request("acme")).await.unwrap().status(), 200);
+//!
+//! let third = service.ready().await.unwrap().call(request("acme")).await.unwrap();
+//! assert_eq!(third.status(), 429);
+//! assert_eq!(third.headers()["retry-after"], "1");
+//! assert_eq!(service.ready().await.unwrap().call(request("bmce")).await.unwrap().status(), 200);
+//!
+//! time.advance(Duration::from_millis(100)); // a tenth of a second refills one
+//! assert_eq!(service.ready().await.unwrap().call(request("acme")).await.unwrap().status(), 200);
+//! # });
+//! # }
+//! ```
+//!
+//! # What the client reads
+//!
+//! `Retry-After` in whole seconds, rounded up: a client that waits so long, and is alone on its key, is
+//! admitted. `RateLimit-Policy: "default";q=20;w=2` says that the bucket holds 20 and refills in 2 seconds,
+//! `RateLimit: "default";r=19;t=1` that 19 are left and that the bucket is full in 1 second
+//! (draft-ietf-httpapi-ratelimit-headers-11, on admitted responses too). Several limits in a stack each append
+//! their own; give each a [`name`](RateLimitLayer::name).
+//!
+//! # Memory
+//!
+//! A layer keeps the state of up to [`max_keys`](RateLimitLayer::max_keys) keys (1,000,000 by default), and
+//! takes memory as keys come, at most 51 bytes for each key of the maximum. A key whose bucket is full again is
+//! forgotten when its place is needed, which changes nothing for it. When there is no such place, a new key
+//! shares a bucket with other newcomers: it is refused sooner than it should, and never admits more; who has
+//! been limited stays limited. Nothing is ever scanned, and no task runs in the background.
+//!
+//! # Caveats
+//!
+//! A request that has no key is refused with 403 ([`MissingKey`]). For [`key::client_ip`](crate::key::client_ip)
+//! the host has to say who is connected: in axum, serve with `into_make_service_with_connect_info`. Behind
+//! proxies, put a [`ClientIpLayer`](crate::client_ip::ClientIpLayer) outside, or all the world is one client.
+//!
+//! A layer's counters live in this process. Put the limit by address outside of authentication, so that a flood
+//! of bad credentials costs nothing; a limit by subject goes inside.
+
+mod headers;
+mod layer;
+mod limiter;
+mod quota;
+mod store;
+
+pub use layer::{Counted, Limit, MissingKey, RateLimitLayer};
+pub use quota::Quota;
