@@ -16,6 +16,10 @@ pub mod rejection;
 pub mod reply;
 pub mod target;
 
+// Machinery that concerns share, and the concerns.
+#[cfg(feature = "client")]
+pub mod client;
+
 pub use config_error::ConfigError;
 pub use identity::Identity;
 pub use matched_route::MatchedRoute;
