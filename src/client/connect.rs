@@ -1,17 +1,8 @@
 //! New connections: names to addresses, TCP, TLS, and HTTP on top.
 
-use std::{
-    fmt, io,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::{io, pin::pin, sync::Arc, task::Poll};
 
-use hyper::{
-    client::conn::{http1, http2},
-    rt,
-};
+use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 

@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{Arc, Weak},
     task::Poll,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use http::{
@@ -79,6 +79,7 @@ pub(crate) enum Need {
     /// Whatever the settings say.
     Any,
     /// HTTP/1.1, to upgrade from.
+    #[cfg_attr(not(feature = "upstream"), allow(dead_code))]
     Http1,
 }
 
@@ -123,7 +124,10 @@ impl Origin {
         loop {
             let mut lease = self.lease(need, start, total).await?;
             self.address(&mut request, lease.is_http2());
-            match self.exchange(&mut lease, request, upload.as_deref(), total).await {
+            match self
+                .exchange(&mut lease, request, upload.as_deref(), total)
+                .await
+            {
                 Ok(response) => {
                     let limits = Limits {
                         clock: clock.clone(),
@@ -302,7 +306,11 @@ impl Origin {
             (Need::Any, version) => version,
         };
         if self.place.secure {
-            return self.settings.tls.connect(tcp, &self.address.host, version).await;
+            return self
+                .settings
+                .tls
+                .connect(tcp, &self.address.host, version)
+                .await;
         }
         match version {
             HttpVersion::Http2 => connect::http2(tcp).await,
@@ -313,7 +321,9 @@ impl Origin {
     /// Keeps an idle connection.
     pub(super) fn keep(self: &Arc<Self>, http1: Http1) {
         let settings = &self.settings;
-        let unswept = self.pool.put_idle(http1, settings.clock.now(), settings.max_idle);
+        let unswept = self
+            .pool
+            .put_idle(http1, settings.clock.now(), settings.max_idle);
         if unswept {
             match Handle::try_current() {
                 Ok(runtime) => drop(runtime.spawn(sweep(Arc::downgrade(self)))),

@@ -137,9 +137,7 @@ impl Pool {
             let busy = |it: &&Http2| it.load.streams.load(Relaxed);
             state.shared.iter().min_by_key(busy).filter(|_| full)
         };
-        found
-            .or_else(least)
-            .map(|it| (it.clone(), it.load.begin()))
+        found.or_else(least).map(|it| (it.clone(), it.load.begin()))
     }
 
     pub(super) fn share(&self, http2: Http2) {
