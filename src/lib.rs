@@ -14,6 +14,7 @@ pub mod key;
 mod matched_route;
 pub mod rejection;
 pub mod reply;
+mod scheme;
 pub mod target;
 #[cfg(feature = "test-util")]
 pub mod test_util;
@@ -26,7 +27,14 @@ pub mod rate_limit;
 #[cfg(feature = "route")]
 pub mod route;
 
+// Machinery that concerns share, and the concerns.
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "upstream")]
+pub mod upstream;
+
 pub use config_error::ConfigError;
 pub use identity::Identity;
 pub use matched_route::MatchedRoute;
 pub use rejection::Rejection;
+pub use scheme::Scheme;

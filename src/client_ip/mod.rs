@@ -52,7 +52,7 @@
 //! no `ClientIp`, and whoever needs it refuses the request.
 
 mod forwarded;
-mod peer;
+pub(crate) mod peer;
 
 use std::net::IpAddr;
 

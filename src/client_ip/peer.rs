@@ -10,7 +10,7 @@ use http::Extensions;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerAddr(pub SocketAddr);
 
-pub(super) fn addr(extensions: &Extensions) -> Option<SocketAddr> {
+pub(crate) fn addr(extensions: &Extensions) -> Option<SocketAddr> {
     extensions
         .get::<PeerAddr>()
         .map(|peer| peer.0)

@@ -1,0 +1,226 @@
+//! The way of a request to the upstream, and of the response back.
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+    request::Parts,
+    uri::{Authority, PathAndQuery},
+};
+use hyper::upgrade::OnUpgrade;
+use tower_service::Service;
+
+use super::{
+    Inner, Upstream, failure,
+    fields::{Kept, remove_forged},
+    forwarded::{self, Hop},
+    upgrade,
+    upload::CleanTrailers,
+};
+use crate::{
+    Scheme,
+    body::Body,
+    client::{BoxError, HttpVersion, IncomingBody, Need},
+    client_ip::{ClientIp, peer},
+    event,
+    fields::{OwnFields, strip_hop_by_hop},
+    guard::{BoxFuture, Head},
+    rejection::{Reason, Rejection},
+    reply::reply,
+    target,
+};
+
+impl<B> Service<Request<B>> for Upstream
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<Body<IncomingBody>>;
+    type Error = Infallible;
+    type Future = BoxFuture<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { Ok(inner.serve(request).await) })
+    }
+}
+
+impl Inner {
+    async fn serve<B>(&self, request: Request<B>) -> Response<Body<IncomingBody>>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let (mut head, body) = request.into_parts();
+        let dialect = head.headers.get(header::CONTENT_TYPE).cloned();
+        match self.forward(&mut head, body).await {
+            Ok(response) => response.map(Body::inner),
+            Err(rejection) => {
+                // The fields are with the upstream; an answer needs only the one that names its dialect.
+                if let Some(media) = dialect {
+                    head.headers.insert(header::CONTENT_TYPE, media);
+                }
+                event::refused("upstream", Head::from(&head), &rejection);
+                reply(Head::from(&head), rejection)
+            }
+        }
+    }
+
+    /// Takes the fields out of `head`; what else is in it stays for an answer of ours.
+    async fn forward<B>(
+        &self,
+        head: &mut Parts,
+        body: B,
+    ) -> Result<Response<IncomingBody>, Rejection>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let upgrade = self.prepare(head)?;
+        let own = head.extensions.get::<OwnFields>().cloned();
+        let mut request = Request::new(CleanTrailers::new(body, own));
+        *request.method_mut() = head.method.clone();
+        *request.uri_mut() = self.uri(&head.uri)?;
+        *request.headers_mut() = std::mem::take(&mut head.headers);
+
+        let need = match upgrade {
+            Some(_) => Need::Http1,
+            None => Need::Any,
+        };
+        let response = Arc::clone(&self.origin).send(request, need).await;
+        self.accept(response.map_err(failure::rejection)?, upgrade)
+    }
+
+    /// Everything that is decided from the head: whether it may go on, and with which fields.
+    fn prepare(&self, head: &mut Parts) -> Result<Option<OnUpgrade>, Rejection> {
+        if head.method == Method::CONNECT {
+            return Err(Rejection::new(
+                Reason::NotImplemented,
+                "This gateway opens no tunnels.",
+            ));
+        }
+        if let Some(via) = &self.policy.via {
+            if via.is_in(&head.headers) {
+                return Err(Rejection::new(
+                    Reason::LoopDetected,
+                    "The request has passed this gateway before.",
+                ));
+            }
+        }
+        let host = match self.policy.reads_host() {
+            true => target::authority(Head::from(&*head))?,
+            false => None,
+        };
+        // The client's hop-by-hop fields go first: it must not name a field of ours in `Connection`.
+        strip_hop_by_hop(&mut head.headers);
+        let speaks_http1 = self.settings.version != HttpVersion::Http2;
+        let upgrade = speaks_http1.then(|| upgrade::asked(head)).flatten();
+        if upgrade.is_none() {
+            upgrade::withhold(&mut head.headers);
+        }
+        self.say_who_asks(head, host.as_ref());
+        head.headers.remove(header::HOST);
+        if let Some(host) = host.filter(|_| self.policy.preserve_host) {
+            let host = HeaderValue::from_str(host.as_str());
+            let host = host.expect("an authority is visible ASCII");
+            head.headers.insert(header::HOST, host);
+        }
+        Ok(upgrade)
+    }
+
+    /// Removes what the client said of itself as a proxy would, then says what is so.
+    fn say_who_asks(&self, head: &mut Parts, host: Option<&Authority>) {
+        let client = head.extensions.get::<ClientIp>();
+        let trusted = client.is_some_and(ClientIp::peer_is_trusted);
+        let kept = Kept {
+            x_forwarded: trusted && self.policy.x_forwarded,
+            forwarded: trusted && self.policy.forwarded,
+        };
+        remove_forged(&mut head.headers, kept);
+        if self.policy.x_forwarded || self.policy.forwarded {
+            let peer = peer::addr(&head.extensions).map(|it| it.ip());
+            let scheme = head.extensions.get::<Scheme>().copied();
+            let hop = Hop {
+                peer: peer.or_else(|| client.filter(|_| !trusted).map(ClientIp::ip)),
+                scheme: scheme.unwrap_or_default().as_str(),
+                host: host.map(Authority::as_str),
+            };
+            if self.policy.x_forwarded {
+                forwarded::x_forwarded(&mut head.headers, hop);
+            }
+            if self.policy.forwarded {
+                forwarded::forwarded(&mut head.headers, hop);
+            }
+        }
+        if let Some(via) = &self.policy.via {
+            via.sign(&mut head.headers, head.version);
+        }
+    }
+
+    /// Path and query as they stand, behind the base path.
+    fn uri(&self, uri: &Uri) -> Result<Uri, Rejection> {
+        let target = uri.path_and_query();
+        let Some(base) = &self.policy.base else {
+            return Ok(target.cloned().map_or_else(Uri::default, Uri::from));
+        };
+        match target.map_or("/", PathAndQuery::as_str) {
+            "*" => Ok(Uri::from(PathAndQuery::from_static("*"))),
+            target => {
+                let slash = if target.starts_with('/') { "" } else { "/" };
+                PathAndQuery::try_from(format!("{base}{slash}{target}"))
+                    .map(Uri::from)
+                    .map_err(|_| Rejection::new(Reason::UriTooLong, "The path is too long."))
+            }
+        }
+    }
+
+    /// The upstream's answer as the client may see it.
+    fn accept(
+        &self,
+        mut response: Response<IncomingBody>,
+        upgrade: Option<OnUpgrade>,
+    ) -> Result<Response<IncomingBody>, Rejection> {
+        let received = response.version();
+        normalise_framing(response.status(), response.headers_mut());
+        strip_hop_by_hop(response.headers_mut());
+        // RFC 9110 §2.5: the version is the sender's own.
+        *response.version_mut() = Version::HTTP_11;
+        match (response.status(), upgrade) {
+            (StatusCode::SWITCHING_PROTOCOLS, Some(client)) if upgrade::agreed(&response) => {
+                let upstream = hyper::upgrade::on(&mut response);
+                let settings = &self.settings;
+                upgrade::splice(client, upstream, settings.clock.clone(), settings.idle);
+            }
+            (StatusCode::SWITCHING_PROTOCOLS, _) => {
+                return Err(Rejection::new(
+                    Reason::BadGateway,
+                    "The upstream switched to a protocol that was not asked for.",
+                ));
+            }
+            _ => upgrade::withhold(response.headers_mut()),
+        }
+        if let Some(via) = &self.policy.via {
+            via.sign(response.headers_mut(), received);
+        }
+        Ok(response)
+    }
+}
+
+/// One reading of where the content ends: RFC 9112 §6.3 (with both framings, the length is not to be believed),
+/// RFC 9110 §8.6 (no length in a 204, and one that is said twice is said once).
+fn normalise_framing(status: StatusCode, headers: &mut HeaderMap) {
+    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    if chunked || status == StatusCode::NO_CONTENT || status.is_informational() {
+        headers.remove(header::CONTENT_LENGTH);
+    } else if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1 {
+        if let Some(length) = headers.remove(header::CONTENT_LENGTH) {
+            headers.insert(header::CONTENT_LENGTH, length);
+        }
+    }
+}
