@@ -16,6 +16,9 @@ pub mod rejection;
 pub mod reply;
 pub mod target;
 
+#[cfg(feature = "server")]
+pub mod server;
+
 pub use config_error::ConfigError;
 pub use identity::Identity;
 pub use matched_route::MatchedRoute;
