@@ -36,47 +36,41 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Refuses the request, or makes it what services see.
-    fn admit(&self, request: Request<Incoming>) -> Result<Request<RequestBody>, Rejected> {
-        let mut request = request;
-        let cap = self.limits.max_body_bytes;
+    /// Refuses the request's head, or brings it into its one form.
+    fn judge(&self, request: &mut Request<Incoming>) -> Result<(), Rejection> {
+        self.limits.head.admit(request)?;
         let declared = request.body().size_hint().lower();
-        let verdict = match self.limits.head.admit(&mut request) {
-            Ok(()) if cap.is_some_and(|cap| declared > cap) => Err(too_large()),
-            verdict => verdict,
-        };
-        if let Err(rejection) = verdict {
-            return Err(Rejected(request, rejection));
+        match self.limits.max_body_bytes {
+            Some(most) if declared > most => Err(too_large()),
+            _ => Ok(()),
         }
+    }
+
+    /// The request as services see it.
+    fn hand_over(&self, request: Request<Incoming>) -> Request<RequestBody> {
         let clock = self.activity.clock().clone();
-        let patience = self.limits.body_idle_timeout;
-        let mut request = request.map(|body| RequestBody::new(body, clock, patience, cap));
+        let (patience, most) = (self.limits.body_idle_timeout, self.limits.max_body_bytes);
+        let mut request = request.map(|body| RequestBody::new(body, clock, patience, most));
         let extensions = request.extensions_mut();
         extensions.insert(self.peer);
         extensions.insert(self.scheme);
         if let Some(certificate) = &self.certificate {
             extensions.insert(certificate.clone());
         }
-        Ok(request)
+        request
     }
 }
 
-/// A request that goes no further, and why.
-struct Rejected(Request<Incoming>, Rejection);
-
-impl Rejected {
-    /// The refusal. HTTP/1 closes: where a message can be read in two ways, so can its end.
-    fn response(self) -> Response<Body<Infallible>> {
-        let Self(request, rejection) = self;
-        let head = Head::of(&request);
-        event::refused("server", head, &rejection);
-        let mut response = reply(head, rejection);
-        if request.version() < Version::HTTP_2 {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
-        }
-        response
+/// The answer to a head that was refused. HTTP/1 closes: where a message can be read in two ways, so can its end.
+fn refusal(request: &Request<Incoming>, rejection: Rejection) -> Response<Body<Infallible>> {
+    let head = Head::of(request);
+    event::refused("server", head, &rejection);
+    let mut response = reply(head, rejection);
+    if request.version() < Version::HTTP_2 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
     }
+    response
 }
 
 /// The service as hyper calls it.
@@ -94,21 +88,16 @@ where
     type Error = Infallible;
     type Future = Asking<S, S::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let ticket = Ticket::new(Arc::clone(&self.facts.activity));
-        let (asker, step) = match self.facts.admit(request) {
-            Err(rejected) => (
-                Asker::default(),
-                Step::Refused {
-                    response: Some(rejected.response()),
-                },
-            ),
-            Ok(request) => (
-                Asker::of(&request),
-                Step::Readying {
-                    held: Some((self.service.clone(), request)),
-                },
-            ),
+        let asker = Asker::of(&request);
+        let step = match self.facts.judge(&mut request) {
+            Err(rejection) => Step::Refused {
+                response: Some(refusal(&request, rejection)),
+            },
+            Ok(()) => Step::Readying {
+                held: Some((self.service.clone(), self.facts.hand_over(request))),
+            },
         };
         Asking {
             step,
@@ -202,7 +191,6 @@ fn panicked(panic: &(dyn Any + Send)) -> BoxError {
 }
 
 /// What it takes to answer for a service that failed: the dialect's fields, kept aside only for gRPC.
-#[derive(Default)]
 struct Asker {
     method: Method,
     headers: HeaderMap,
