@@ -33,6 +33,9 @@ pub mod client;
 #[cfg(feature = "upstream")]
 pub mod upstream;
 
+#[cfg(feature = "server")]
+pub mod server;
+
 pub use config_error::ConfigError;
 pub use identity::Identity;
 pub use matched_route::MatchedRoute;

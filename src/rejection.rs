@@ -40,6 +40,8 @@ pub enum Reason {
     ContentTooLarge,
     /// The request target is longer than is taken. 414, `INVALID_ARGUMENT`.
     UriTooLong,
+    /// The client expects what is not done here. 417, `INVALID_ARGUMENT`.
+    ExpectationFailed,
     /// This host is not served here. 421, `UNIMPLEMENTED`.
     Misdirected,
     /// The client has used up its quota. 429, `RESOURCE_EXHAUSTED`.
@@ -74,6 +76,7 @@ impl Reason {
         Self::RequestTimeout,
         Self::ContentTooLarge,
         Self::UriTooLong,
+        Self::ExpectationFailed,
         Self::Misdirected,
         Self::RateLimited,
         Self::HeadersTooLarge,
@@ -126,6 +129,12 @@ impl Reason {
                 S::URI_TOO_LONG,
                 G::InvalidArgument,
                 "URI too long",
+            ),
+            Self::ExpectationFailed => Facts(
+                "expectation-failed",
+                S::EXPECTATION_FAILED,
+                G::InvalidArgument,
+                "Expectation failed",
             ),
             Self::Misdirected => Facts(
                 "misdirected",
@@ -326,6 +335,13 @@ impl Rejection {
         self
     }
 
+    /// The rejection that an error is, or that lies among its sources: what stopped a body can so be answered
+    /// for, whatever has wrapped the error since.
+    pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        std::iter::successors(Some(error), |&error| error.source())
+            .find_map(|error| error.downcast_ref())
+    }
+
     /// Why.
     pub fn reason(&self) -> Reason {
         self.0.reason
@@ -420,6 +436,17 @@ mod tests {
                     .all(|other| other.name() != reason.name())
             );
         }
+    }
+
+    #[test]
+    fn a_rejection_is_found_among_the_sources_of_an_error() {
+        let no = Rejection::malformed("Bad chunk.");
+        let wrapped = std::io::Error::other(no);
+        let twice = Rejection::internal().caused_by(wrapped);
+        assert_eq!(Rejection::find(&twice).unwrap().status(), 500);
+        let found = Rejection::find(twice.source().unwrap()).unwrap();
+        assert_eq!(found.detail(), "Bad chunk.");
+        assert!(Rejection::find(&std::io::Error::other("no")).is_none());
     }
 
     #[test]

@@ -36,6 +36,29 @@ pub struct PathRules {
     keep_parameters: bool,
 }
 
+/// How the client's connection came in: in the clear, or under TLS.
+///
+/// This crate's server puts it into each request's extensions. The scheme that a client writes into its target
+/// says nothing about the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Under TLS.
+    Https,
+}
+
+impl Scheme {
+    /// `http` or `https`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
 /// A path or host that can be read in more than one way, or in none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ambiguous(&'static str);
@@ -149,7 +172,7 @@ fn decode_unreserved(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
             .ok_or(Ambiguous("The path contains a broken escape."))?;
         match octet {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(octet.into())
+                out.push(octet.into());
             }
             b'/' | b'\\' => {
                 return Err(Ambiguous(

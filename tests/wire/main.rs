@@ -1,0 +1,9 @@
+//! The server on the wire: raw bytes against real sockets, and what reaches the service behind it.
+
+mod http1;
+mod http2;
+mod overload;
+mod rig;
+mod services;
+mod slow;
+mod tls;

@@ -1,0 +1,127 @@
+//! What services do, and what becomes of it.
+
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use tokio::sync::oneshot;
+use tower_gateway::server::{RequestBody, Server, listen};
+
+use crate::rig::{Rig, converse, soon, statuses};
+
+const CLOSE: &str = "HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn a_panic_costs_one_request() {
+    let rig = Rig::start();
+    let answers = rig
+        .exchange(format!(
+            "GET /panic HTTP/1.1\r\nHost: a\r\n\r\nGET /a {CLOSE}"
+        ))
+        .await;
+    assert_eq!(statuses(&answers), [500, 200], "{answers}");
+    assert!(!answers.contains("on purpose"));
+}
+
+#[tokio::test]
+async fn an_error_is_answered_and_its_text_kept_back() {
+    let rig = Rig::start();
+    let answer = rig.exchange(format!("GET /fail {CLOSE}")).await;
+    assert_eq!(statuses(&answer), [500]);
+    assert!(
+        answer.contains("application/problem+json") && !answer.contains("hunter2"),
+        "{answer}"
+    );
+    let call = "POST /fail HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\n\
+                Connection: close\r\n\r\n";
+    let answer = rig.exchange(call).await;
+    assert!(answer.contains("grpc-status: 13"), "{answer}");
+}
+
+/// Serves it and returns the answer to one request.
+async fn served<S, B>(service: S, request: &str) -> String
+where
+    S: tower_gateway::server::Asked<B>,
+    B: http_body::Body<Data = bytes::Bytes, Error: Into<tower_gateway::server::BoxError>>
+        + Send
+        + 'static,
+{
+    let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async { drop(stopped.await) };
+    let answer = async {
+        let stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+        let answer = converse(stream, request.as_bytes()).await;
+        stop.send(()).unwrap();
+        answer
+    };
+    let (report, answer) = tokio::join!(Server::new().serve(listener, service, shutdown), answer);
+    report.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn an_axum_router_is_served_as_it_is() {
+    let echo = |body: String| async move { format!("echo {body}") };
+    let router = axum::Router::new().route("/", axum::routing::post(echo));
+    let request = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi";
+    assert!(served(router, request).await.ends_with("echo hi"));
+}
+
+#[tokio::test]
+async fn a_tonic_service_is_served_as_it_is() {
+    let (_, health) = tonic_health::server::health_reporter();
+    let routes = tonic::service::Routes::new(health);
+    let request = "POST /none HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\n\
+                   Connection: close\r\n\r\n";
+    let answer = served(routes, request).await;
+    assert!(answer.contains("grpc-status: 12"), "{answer}");
+}
+
+/// Ready only once, and only where it was asked.
+struct Strict(bool);
+
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        Self(false)
+    }
+}
+
+impl tower::Service<Request<RequestBody>> for Strict {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response<String>, Infallible>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Infallible>> {
+        self.0 = true;
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
+        assert!(std::mem::take(&mut self.0), "called unready");
+        std::future::ready(Ok(Response::new("ready".into())))
+    }
+}
+
+#[tokio::test]
+async fn the_instance_that_is_ready_is_called() {
+    let answer = served(Strict(false), &format!("GET / {CLOSE}")).await;
+    assert!(answer.ends_with("ready"), "{answer}");
+}
+
+/// A field of the service's own cannot contradict how the answer is framed.
+#[tokio::test]
+async fn the_answers_framing_is_the_servers() {
+    let odd = tower::service_fn(|_: Request<RequestBody>| async {
+        let response = Response::builder()
+            .header("content-length", "2")
+            .header("transfer-encoding", "chunked");
+        Ok::<_, Infallible>(response.body("hi".to_owned()).unwrap())
+    });
+    let answer = soon(served(odd, &format!("GET / {CLOSE}"))).await;
+    assert!(answer.ends_with("\r\n\r\nhi"), "{answer}");
+    assert!(!answer.contains("transfer-encoding"), "{answer}");
+}
