@@ -16,6 +16,12 @@ pub mod rejection;
 pub mod reply;
 pub mod target;
 
+#[cfg(feature = "jwt")]
+pub mod auth;
+
+#[cfg(feature = "axum")]
+mod host;
+
 pub use config_error::ConfigError;
 pub use identity::Identity;
 pub use matched_route::MatchedRoute;
