@@ -36,6 +36,12 @@ pub mod upstream;
 #[cfg(feature = "server")]
 pub mod server;
 
+#[cfg(feature = "jwt")]
+pub mod auth;
+
+#[cfg(feature = "axum")]
+mod host;
+
 pub use config_error::ConfigError;
 pub use identity::Identity;
 pub use matched_route::MatchedRoute;

@@ -1,0 +1,130 @@
+//! Challenges of the `Bearer` scheme, RFC 6750 §3.
+
+use std::fmt::Write as _;
+
+use http::{HeaderValue, header};
+
+use crate::{
+    config_error::ConfigError,
+    rejection::{Reason, Rejection},
+};
+
+/// Writes the `WWW-Authenticate` field of refusals.
+///
+/// A request without a credential is told only the scheme and the realm; one with a bad credential also why, in
+/// words of ours that never contain the credential (RFC 6750 §3.1).
+///
+/// ```
+/// use tower_gateway::auth::Challenge;
+///
+/// let challenge = Challenge::bearer("orders").unwrap();
+/// let no = challenge.missing();
+/// assert_eq!(no.headers()["www-authenticate"], r#"Bearer realm="orders""#);
+///
+/// let no = challenge.insufficient_scope("orders:write");
+/// assert_eq!(no.status(), 403);
+/// assert!(no.headers()["www-authenticate"].to_str().unwrap().contains(r#"scope="orders:write""#));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Challenge {
+    /// `Bearer realm="…"`.
+    bare: HeaderValue,
+}
+
+impl Challenge {
+    /// For the protection space `realm` (RFC 9110 §11.5).
+    ///
+    /// # Errors
+    ///
+    /// When the realm contains anything but printable ASCII, or a quotation mark or backslash.
+    pub fn bearer(realm: &str) -> Result<Self, ConfigError> {
+        let bare = format!("Bearer realm=\"{realm}\"");
+        match HeaderValue::try_from(bare) {
+            Ok(bare) if realm.chars().all(is_quotable) => Ok(Self { bare }),
+            _ => Err(ConfigError::new(
+                "auth",
+                "the realm must be printable ASCII without quotation marks and backslashes",
+            )),
+        }
+    }
+
+    /// 401 for a request without a credential.
+    pub fn missing(&self) -> Rejection {
+        Rejection::unauthenticated(self.bare.clone(), "This resource needs a bearer token.")
+    }
+
+    /// 401 for a credential that does not hold: expired, malformed, or not signed by a known key.
+    pub fn invalid_token(&self, why: &'static str) -> Rejection {
+        self.refuse(Reason::Unauthenticated, "invalid_token", why, None)
+    }
+
+    /// 400 for a request that presents credentials in more than one way, so that none can be chosen.
+    pub fn invalid_request(&self, why: &'static str) -> Rejection {
+        self.refuse(Reason::Malformed, "invalid_request", why, None)
+    }
+
+    /// 403 for a good credential that lacks a scope; `scope` names what is needed, separated by spaces.
+    pub fn insufficient_scope(&self, scope: &str) -> Rejection {
+        let why = "The token lacks a scope that this resource needs.";
+        self.refuse(Reason::Forbidden, "insufficient_scope", why, Some(scope))
+    }
+
+    fn refuse(
+        &self,
+        reason: Reason,
+        error: &str,
+        why: &'static str,
+        scope: Option<&str>,
+    ) -> Rejection {
+        let mut text = self.bare.to_str().unwrap_or("Bearer").to_owned();
+        parameter(&mut text, "error", error);
+        parameter(&mut text, "error_description", why);
+        if let Some(scope) = scope {
+            parameter(&mut text, "scope", scope);
+        }
+        let challenge = HeaderValue::try_from(text).unwrap_or_else(|_| self.bare.clone());
+        Rejection::new(reason, why).with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+}
+
+/// Appends `, name="value"` without what may not stand there (RFC 6750 §3).
+fn parameter(text: &mut String, name: &str, value: &str) {
+    let safe: String = value.chars().filter(|it| is_quotable(*it)).collect();
+    let _ = write!(text, ", {name}=\"{safe}\"");
+}
+
+/// `%x20-21 / %x23-5B / %x5D-7E`: what error descriptions may contain, and what needs no escape when quoted.
+fn is_quotable(it: char) -> bool {
+    matches!(it, ' '..='~') && !matches!(it, '"' | '\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(no: &Rejection) -> &str {
+        no.headers()[header::WWW_AUTHENTICATE].to_str().unwrap()
+    }
+
+    #[test]
+    fn a_bad_credential_is_told_why_and_a_missing_one_is_not() {
+        let challenge = Challenge::bearer("a").unwrap();
+        assert_eq!(shown(&challenge.missing()), r#"Bearer realm="a""#);
+        assert_eq!(
+            shown(&challenge.invalid_token("It has expired.")),
+            r#"Bearer realm="a", error="invalid_token", error_description="It has expired.""#
+        );
+        assert_eq!(challenge.invalid_request("Two.").status(), 400);
+    }
+
+    #[test]
+    fn nothing_breaks_out_of_the_quotes() {
+        for realm in ["a\"b", "a\\b", "a\r\nb", "é", "a\tb"] {
+            assert!(Challenge::bearer(realm).is_err(), "{realm:?}");
+        }
+        let no = Challenge::bearer("")
+            .unwrap()
+            .insufficient_scope("a\", x=\"\r\n\u{e9}");
+        assert!(shown(&no).ends_with(r#"scope="a, x=""#));
+    }
+}

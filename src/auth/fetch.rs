@@ -1,0 +1,125 @@
+//! Fetching a small document over HTTP: one GET, no redirects, a cap on its size.
+
+use std::{future::poll_fn, pin::pin, time::Duration};
+
+use bytes::Buf;
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use tower_service::Service;
+
+use super::refreshing::BoxError;
+
+/// A document, and for how long its source lets it be used.
+pub(crate) struct Document {
+    pub(crate) content: Vec<u8>,
+    pub(crate) max_age: Option<Duration>,
+}
+
+/// GETs the document at `uri`, of at most `cap` bytes.
+pub(crate) async fn get<S, R, B>(mut client: S, uri: Uri, cap: usize) -> Result<Document, BoxError>
+where
+    S: Service<Request<R>, Response = Response<B>, Error: Into<BoxError>>,
+    R: Default,
+    B: http_body::Body<Error: Into<BoxError>>,
+{
+    let mut request = Request::new(R::default());
+    *request.uri_mut() = uri;
+    let accept = header::HeaderValue::from_static("application/json");
+    request.headers_mut().insert(header::ACCEPT, accept);
+    poll_fn(|cx| client.poll_ready(cx))
+        .await
+        .map_err(Into::into)?;
+    let response = client.call(request).await.map_err(Into::into)?;
+    // A redirect would let whoever answers choose where to fetch from.
+    if response.status() != StatusCode::OK {
+        return Err(format!("the source answered {}", response.status()).into());
+    }
+    let max_age = max_age(response.headers());
+    let content = read(response.into_body(), cap).await?;
+    Ok(Document { content, max_age })
+}
+
+async fn read<B>(body: B, cap: usize) -> Result<Vec<u8>, BoxError>
+where
+    B: http_body::Body<Error: Into<BoxError>>,
+{
+    let mut content = Vec::new();
+    let mut body = pin!(body);
+    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        let Ok(mut data) = frame.map_err(Into::into)?.into_data() else {
+            continue; // trailers
+        };
+        if content.len() + data.remaining() > cap {
+            return Err(format!("the document is larger than {cap} bytes").into());
+        }
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            content.extend_from_slice(chunk);
+            let read = chunk.len();
+            data.advance(read);
+        }
+    }
+    Ok(content)
+}
+
+/// `max-age` less the time spent in caches (RFC 9111 §4.2); zero for what must not be stored or reused.
+fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let values = headers.get_all(header::CACHE_CONTROL);
+    let directives: Vec<_> = values
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|directive| directive.trim().to_ascii_lowercase())
+        .collect();
+    if directives
+        .iter()
+        .any(|it| it == "no-store" || it == "no-cache")
+    {
+        return Some(Duration::ZERO);
+    }
+    let seconds = |text: &str| text.trim_matches('"').parse::<u64>().ok();
+    let stated = directives
+        .iter()
+        .find_map(|it| seconds(it.strip_prefix("max-age=")?))?;
+    let age = headers
+        .get(header::AGE)
+        .and_then(|value| seconds(value.to_str().ok()?));
+    Some(Duration::from_secs(stated.saturating_sub(age.unwrap_or(0))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lifetime_that_the_source_states() {
+        let stated = |fields: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(*name, header::HeaderValue::from_static(value));
+            }
+            max_age(&headers).map(|it| it.as_secs())
+        };
+        assert_eq!(stated(&[]), None);
+        assert_eq!(stated(&[("cache-control", "public, Max-Age=60")]), Some(60));
+        assert_eq!(
+            stated(&[("cache-control", "max-age=60"), ("age", "20")]),
+            Some(40)
+        );
+        assert_eq!(
+            stated(&[("cache-control", "max-age=60"), ("age", "90")]),
+            Some(0)
+        );
+        assert_eq!(
+            stated(&[("cache-control", "no-store, max-age=60")]),
+            Some(0)
+        );
+        assert_eq!(stated(&[("cache-control", "max-age=forever")]), None);
+        assert_eq!(stated(&[("cache-control", "s-maxage=60")]), None);
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_given_up_at_the_cap() {
+        assert_eq!(read("12345".to_owned(), 5).await.unwrap(), b"12345");
+        assert!(read("123456".to_owned(), 5).await.is_err());
+    }
+}

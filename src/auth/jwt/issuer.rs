@@ -1,0 +1,266 @@
+//! What is accepted from one issuer.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    algorithm::Algorithm,
+    crypto,
+    key_set::KeySet,
+    remote::Jwks,
+    token::{Claims, Header, Invalid},
+};
+use crate::config_error::Mistakes;
+
+/// The clock difference that is forgiven (RFC 7519 §4.1.4: "no more than a few minutes").
+const LEEWAY: Duration = Duration::from_secs(60);
+
+/// The keys of an issuer: given, or published by it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Keys {
+    /// Known when the layer is built.
+    Fixed(Arc<KeySet>),
+    /// Fetched and refreshed.
+    Remote(Jwks),
+}
+
+impl From<KeySet> for Keys {
+    fn from(keys: KeySet) -> Self {
+        Self::Fixed(Arc::new(keys))
+    }
+}
+
+impl From<Jwks> for Keys {
+    fn from(keys: Jwks) -> Self {
+        Self::Remote(keys)
+    }
+}
+
+/// An issuer that is trusted, its keys, and what its tokens must say. See the [module docs](super).
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    name: String,
+    keys: Keys,
+    audience: Audience,
+    algorithms: Option<Vec<Algorithm>>,
+    leeway: Duration,
+    typ: Option<String>,
+    exp_optional: bool,
+}
+
+/// For whom a token must be.
+#[derive(Clone, Debug)]
+enum Audience {
+    /// Not said, which is a mistake (RFC 8725 §3.9).
+    Unset,
+    AnyOf(Vec<String>),
+    AllOf(Vec<String>),
+    Anyone,
+}
+
+impl Issuer {
+    /// Tokens whose `iss` is exactly `name`, verified by these keys.
+    pub fn new(name: impl Into<String>, keys: impl Into<Keys>) -> Self {
+        Self {
+            name: name.into(),
+            keys: keys.into(),
+            audience: Audience::Unset,
+            algorithms: None,
+            leeway: LEEWAY,
+            typ: None,
+            exp_optional: false,
+        }
+    }
+
+    /// Accepts tokens whose `aud` names this audience; called again, or one of several.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        match &mut self.audience {
+            Audience::AnyOf(names) | Audience::AllOf(names) => names.push(audience.into()),
+            other => *other = Audience::AnyOf(vec![audience.into()]),
+        }
+        self
+    }
+
+    /// Accepts only tokens whose `aud` names every audience that was given.
+    #[must_use]
+    pub fn all_audiences(mut self) -> Self {
+        if let Audience::AnyOf(names) = self.audience {
+            self.audience = Audience::AllOf(names);
+        }
+        self
+    }
+
+    /// Accepts tokens that were issued for anyone, other services included: whoever receives a token can then use
+    /// it here.
+    #[must_use]
+    pub fn any_audience(mut self) -> Self {
+        self.audience = Audience::Anyone;
+        self
+    }
+
+    /// Accepts only these algorithms. A key that names its own serves that one alone; one that names none serves
+    /// those of its kind that are listed here.
+    #[must_use]
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = Some(algorithms.into_iter().collect());
+        self
+    }
+
+    /// The clock difference that is forgiven at `exp`, `nbf` and `iat`. Default: 60 seconds.
+    #[must_use]
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Accepts only tokens of this `typ`, such as `at+jwt` for access tokens (RFC 9068 §4), so that an ID token or
+    /// a logout token of the same issuer is none (RFC 8725 §3.11).
+    #[must_use]
+    pub fn typ(mut self, typ: impl Into<String>) -> Self {
+        self.typ = Some(typ.into());
+        self
+    }
+
+    /// Accepts tokens without `exp`, which stay valid until their key is withdrawn.
+    #[must_use]
+    pub fn without_expiry(mut self) -> Self {
+        self.exp_optional = true;
+        self
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(super) fn chosen_algorithms(&self) -> Option<&[Algorithm]> {
+        self.algorithms.as_deref()
+    }
+
+    /// What cannot work.
+    pub(super) fn check(&self, mistakes: &mut Mistakes) {
+        let name = self.name.escape_debug();
+        if self.name.is_empty() {
+            mistakes.add("an issuer has no name; `iss` is compared with it");
+        }
+        match &self.audience {
+            Audience::Unset => mistakes.add(format!(
+                "issuer `{name}` has no audience; call `audience` with the name of this service, or `any_audience`"
+            )),
+            Audience::AnyOf(names) | Audience::AllOf(names) if names.iter().any(String::is_empty) => {
+                mistakes.add(format!("issuer `{name}` has an empty audience"));
+            }
+            _ => {}
+        }
+        if self.algorithms.as_ref().is_some_and(Vec::is_empty) {
+            mistakes.add(format!("issuer `{name}` accepts no algorithm"));
+        }
+        if !crypto::is_available() {
+            mistakes.add("no cryptography: enable feature `crypto-aws-lc` or `crypto-rust`");
+        }
+    }
+
+    /// RFC 8725 §3.11, if wanted.
+    pub(super) fn check_header(&self, header: &Header<'_>) -> Result<(), Invalid> {
+        match &self.typ {
+            Some(typ) if !header.is_typed(typ) => {
+                Err(Invalid("The token is of another type than is accepted."))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the claims hold at `now`, in seconds since the epoch.
+    pub(super) fn check_claims(&self, claims: &Claims<'_>, now: Duration) -> Result<(), Invalid> {
+        let (now, leeway) = (now.as_secs_f64(), self.leeway.as_secs_f64());
+        let refuse = |why| Err(Invalid(why));
+        match claims.exp {
+            None if !self.exp_optional => return refuse("The token has no expiry."),
+            Some(exp) if now >= exp.0 + leeway => return refuse("The token has expired."),
+            _ => {}
+        }
+        if claims.nbf.is_some_and(|nbf| now + leeway < nbf.0) {
+            return refuse("The token is not valid yet.");
+        }
+        if claims.iat.is_some_and(|iat| now + leeway < iat.0) {
+            return refuse("The token was issued in the future.");
+        }
+        match self.admits_audience(claims) {
+            true => Ok(()),
+            false => refuse("The token is for another audience."),
+        }
+    }
+
+    fn admits_audience(&self, claims: &Claims<'_>) -> bool {
+        let held = claims.aud.as_ref().map_or(&[][..], |aud| aud.0.as_slice());
+        let is_held = |name: &String| held.iter().any(|it| it.0 == *name);
+        match &self.audience {
+            Audience::AnyOf(names) => names.iter().any(is_held),
+            Audience::AllOf(names) => names.iter().all(is_held),
+            Audience::Anyone => true,
+            Audience::Unset => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issuer() -> Issuer {
+        let keys = KeySet::from_secret(Algorithm::HS256, [7; 32]).unwrap();
+        Issuer::new("a", keys).audience("x")
+    }
+
+    fn at(now: u64, claims: &str) -> Result<(), &'static str> {
+        let claims = claims.replace('}', r#","aud":"x"}"#);
+        let claims = Claims::read(claims.as_bytes()).unwrap();
+        let now = Duration::from_secs(now);
+        issuer().check_claims(&claims, now).map_err(|it| it.0)
+    }
+
+    #[test]
+    fn times_hold_within_the_leeway() {
+        let table = [
+            (r#"{"exp":1000}"#, 1_059, true),
+            (r#"{"exp":1000}"#, 1_060, false),
+            (r#"{"exp":1000.5}"#, 1_060, true),
+            (r#"{"exp":-1}"#, 1_000, false),
+            (r#"{"exp":1e300}"#, 1_000, true),
+            (r#"{"exp":9999,"nbf":1060}"#, 1_000, true),
+            (r#"{"exp":9999,"nbf":1061}"#, 1_000, false),
+            (r#"{"exp":9999,"iat":1060}"#, 1_000, true),
+            (r#"{"exp":9999,"iat":1061}"#, 1_000, false),
+            (r#"{"x":1}"#, 1_000, false),
+        ];
+        for (claims, now, holds) in table {
+            assert_eq!(at(now, claims).is_ok(), holds, "{claims} at {now}");
+        }
+    }
+
+    #[test]
+    fn audiences_are_compared_whole() {
+        let admits = |issuer: &Issuer, aud: &str| {
+            let json = format!(r#"{{"aud":{aud}}}"#);
+            issuer.admits_audience(&Claims::read(json.as_bytes()).unwrap())
+        };
+        let any = issuer().audience("y");
+        for (aud, admitted) in [
+            (r#""x""#, true),
+            (r#"["q","y"]"#, true),
+            (r#"[]"#, false),
+            (r#""""#, false),
+            (r#""X""#, false),
+            (r#""xx""#, false),
+        ] {
+            assert_eq!(admits(&any, aud), admitted, "{aud}");
+        }
+        let all = any.all_audiences();
+        assert!(admits(&all, r#"["y","x"]"#) && !admits(&all, r#"["x"]"#));
+        assert!(admits(&issuer().any_audience(), r#"[]"#));
+    }
+}

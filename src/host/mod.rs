@@ -1,0 +1,3 @@
+//! Glue for the frameworks that host the layers.
+
+mod axum;
