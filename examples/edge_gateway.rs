@@ -9,7 +9,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tower::ServiceBuilder;
 use tower_gateway::{
-    auth::jwt::{Issuer, JwtLayer, Jwks, KeySet},
+    auth::jwt::{Issuer, Jwks, JwtLayer, KeySet},
     client::HttpClient,
     client_ip::ClientIpLayer,
     clock::Clock,
@@ -37,7 +37,12 @@ struct Settings {
     #[arg(long, value_name = "URL")]
     default: Option<String>,
     /// The key set of the issuer. Default: an embedded issuer's.
-    #[arg(long, value_name = "URL-or-FILE", requires = "issuer", requires = "audience")]
+    #[arg(
+        long,
+        value_name = "URL-or-FILE",
+        requires = "issuer",
+        requires = "audience"
+    )]
     jwks: Option<String>,
     /// Whose tokens are accepted: their `iss`.
     #[arg(long, default_value = "https://id.example")]
@@ -62,14 +67,17 @@ struct Settings {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let settings = Settings::parse();
-    let log = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new("tower_gateway=debug"))?;
+    let log =
+        EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new("tower_gateway=debug"))?;
     tracing_subscriber::fmt().with_env_filter(log).init();
 
     let demo = demo::DemoIssuer::new();
     let users = origin(&settings.users, "users").await?;
     let default = origin(&settings.default, "default").await?;
     let keys = match settings.jwks.as_deref() {
-        Some(file) if Path::new(file).exists() => KeySet::from_jwks(std::fs::read(file)?)?.into(),
+        Some(file) if Path::new(file).exists() => {
+            KeySet::from_jwks(std::fs::read_to_string(file)?)?.into()
+        }
         Some(url) => Jwks::remote(url, HttpClient::new()).start()?,
         None => {
             let url = format!("http://{}/jwks.json", demo::spawn(demo.jwks()).await?);
@@ -82,23 +90,31 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let quota = Quota::per_second(settings.rate).burst(settings.burst);
     let limit = RateLimitLayer::new(quota, key::client_ip()).name("per-client");
     let issuer = Issuer::new(&settings.issuer, keys).audience(&settings.audience);
-    let jwt = JwtLayer::new(issuer)?.forward_claim("sub", "x-auth-sub");
+    let jwt = JwtLayer::new(issuer)?.forward_claim("sub", "x-auth-sub")?;
 
     // Made for each core: its own connections.
     let gateway = move || {
-        let routes = Routes::new().prefix("/v1/users", users.fresh());
+        let routes = Routes::new().prefix("/v1/users", users.unshared());
         ServiceBuilder::new()
             .layer(client_ip.clone())
             .layer(limit.clone()) // before the token: guessing is limited, and costs no signature check
             .layer(jwt.clone())
             .layer(RouteLayer::new(routes).expect("one route is no conflict"))
-            .service(default.fresh())
+            .service(default.unshared())
     };
 
     let cores = settings.cores.or(std::thread::available_parallelism().ok());
-    let server = Server::new().serve_per_core(settings.listen, cores.unwrap_or(NonZeroUsize::MIN), gateway)?;
+    let server = Server::new().serve_per_core(
+        settings.listen,
+        cores.unwrap_or(NonZeroUsize::MIN),
+        gateway,
+    )?;
     let token = settings.jwks.is_none().then(|| {
-        demo.token(&settings.issuer, &settings.audience, Clock::system().unix().as_secs())
+        demo.token(
+            &settings.issuer,
+            &settings.audience,
+            Clock::system().unix().as_secs(),
+        )
     });
     welcome(server.addr(), &settings, token.as_deref());
 
@@ -109,7 +125,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("draining");
     let drained = tokio::task::spawn_blocking(|| server.drain()).await??;
-    println!("drained: {} connections finished, {} cut", drained.finished, drained.cut);
+    println!(
+        "drained: {} connections finished, {} cut",
+        drained.finished, drained.cut
+    );
     Ok(())
 }
 
@@ -123,7 +142,13 @@ async fn origin(url: &Option<String>, name: &'static str) -> Result<Upstream, Bo
 }
 
 fn welcome(listen: SocketAddr, settings: &Settings, token: Option<&str>) {
-    let Settings { rate, burst, issuer, audience, .. } = settings;
+    let Settings {
+        rate,
+        burst,
+        issuer,
+        audience,
+        ..
+    } = settings;
     let origin = |url: &Option<String>| url.clone().unwrap_or_else(|| "embedded".to_owned());
     println!(
         "

@@ -14,7 +14,6 @@ pub mod key;
 mod matched_route;
 pub mod rejection;
 pub mod reply;
-mod scheme;
 pub mod target;
 #[cfg(feature = "test-util")]
 pub mod test_util;
@@ -46,4 +45,4 @@ pub use config_error::ConfigError;
 pub use identity::Identity;
 pub use matched_route::MatchedRoute;
 pub use rejection::Rejection;
-pub use scheme::Scheme;
+pub use target::Scheme;

@@ -40,10 +40,10 @@ pub struct PathRules {
 ///
 /// This crate's server puts it into each request's extensions. The scheme that a client writes into its target
 /// says nothing about the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// In the clear.
+    #[default]
     Http,
     /// Under TLS.
     Https,

@@ -46,14 +46,17 @@ pub struct DemoIssuer {
 impl DemoIssuer {
     pub fn new() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
-        Self { pair: pair.expect("the system's random numbers") }
+        Self {
+            pair: pair.expect("the system's random numbers"),
+        }
     }
 
     /// Its key set, RFC 7517.
     pub fn jwks(&self) -> Router {
         let point = self.pair.public_key().as_ref(); // 0x04, x, y
         let [x, y] = [&point[1..33], &point[33..]].map(|it| BASE64_URL_SAFE_NO_PAD.encode(it));
-        let key = json!({"kty":"EC","crv":"P-256","kid":"demo","alg":"ES256","use":"sig","x":x,"y":y});
+        let key =
+            json!({"kty":"EC","crv":"P-256","kid":"demo","alg":"ES256","use":"sig","x":x,"y":y});
         let set = json!({ "keys": [key] });
         Router::new().route("/jwks.json", get(async move || Json(set)))
     }

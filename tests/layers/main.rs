@@ -5,6 +5,6 @@ mod support;
 
 mod client_ip;
 mod contract;
-mod reply;
 mod rate_limit;
+mod reply;
 mod route;
