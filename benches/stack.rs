@@ -187,7 +187,7 @@ async fn upstream() {
         socket.set_nodelay(true).unwrap();
         let answer = service_fn(|_: Request<Incoming>| async {
             let response = Response::builder().header("content-type", "application/json");
-            Ok::<_, Infallible>(response.body(Full::from(CONTENT)).unwrap())
+            Ok::<_, Infallible>(response.body(Full::<Bytes>::from(CONTENT)).unwrap())
         });
         tokio::spawn(server::Builder::new().serve_connection(TokioIo::new(socket), answer));
     }

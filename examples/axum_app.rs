@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use tower::ServiceBuilder;
 use tower_gateway::{
-    auth::jwt::{Algorithm, Claims, Issuer, JwtLayer, KeySet},
+    auth::jwt::{Algorithm, Issuer, JwtLayer, KeySet},
+    identity::Claims,
     key,
     rate_limit::{Quota, RateLimitLayer},
 };
