@@ -1,0 +1,6 @@
+//! The layers inside of the hosts that people use, over real sockets.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod axum;
