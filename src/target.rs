@@ -149,7 +149,7 @@ fn decode_unreserved(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
             .ok_or(Ambiguous("The path contains a broken escape."))?;
         match octet {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(octet.into())
+                out.push(octet.into());
             }
             b'/' | b'\\' => {
                 return Err(Ambiguous(
