@@ -118,7 +118,7 @@ pub fn shared() -> Shared {
     Shared(())
 }
 
-/// Made by [`client_ip`].
+/// Made by [`client_ip()`].
 #[derive(Clone, Copy, Debug)]
 pub struct ClientIp {
     ipv6_prefix: u8,
