@@ -28,11 +28,11 @@ pub(super) struct Stamp {
 impl Fields {
     /// For a policy of this name, whose bucket of `quota` refills in `window`.
     pub(super) fn new(name: &str, (quota, window): (u32, Duration)) -> Self {
-        let name = Line::of(format_args!("\"{}\"", quoted(name)));
-        let policy = match window.is_zero() {
-            true => Line::of(format_args!("{name};q={quota}")),
-            false => Line::of(format_args!("{name};q={quota};w={}", seconds(window))),
-        };
+        let name = Line::default().with(format_args!("\"{}\"", quoted(name)));
+        let mut policy = name.clone().with(format_args!(";q={quota}"));
+        if !window.is_zero() {
+            policy = policy.with(format_args!(";w={}", seconds(window)));
+        }
         Self {
             policy: policy.value(),
             name,
@@ -43,9 +43,12 @@ impl Fields {
     pub(super) fn stamp(&self, standing: Standing) -> Stamp {
         let Standing { remaining, full_in } = standing;
         let full_in = seconds(full_in);
+        let line = self.name.clone();
         Stamp {
             policy: self.policy.clone(),
-            limit: Line::of(format_args!("{};r={remaining};t={full_in}", self.name)).value(),
+            limit: line
+                .with(format_args!(";r={remaining};t={full_in}"))
+                .value(),
         }
     }
 }
@@ -82,13 +85,13 @@ pub(super) fn quoted(name: &str) -> String {
 }
 
 /// Visible ASCII under construction, without an allocation up to 96 bytes.
+#[derive(Clone, Default)]
 struct Line(SmallVec<[u8; 96]>);
 
 impl Line {
-    fn of(text: fmt::Arguments<'_>) -> Self {
-        let mut line = Self(SmallVec::new());
-        line.write_fmt(text).expect("writing to memory");
-        line
+    fn with(mut self, text: fmt::Arguments<'_>) -> Self {
+        self.write_fmt(text).expect("memory takes it");
+        self
     }
 
     fn value(&self) -> HeaderValue {
@@ -100,12 +103,6 @@ impl Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.extend_from_slice(text.as_bytes());
         Ok(())
-    }
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&self.0).map_err(|_| fmt::Error)?)
     }
 }
 

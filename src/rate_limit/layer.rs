@@ -75,7 +75,7 @@ impl<K: Key> RateLimitLayer<K> {
         self.set(|it| it.missing = missing)
     }
 
-    /// How many keys have a bucket of their own. Default: 1,000,000, which takes 49 MiB once they have come.
+    /// How many keys have a bucket of their own. Default: 1,000,000, which take 51 MiB once they have come.
     #[must_use]
     pub fn max_keys(self, max_keys: usize) -> Self {
         self.set(|it| it.max_keys = max_keys)

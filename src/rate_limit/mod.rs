@@ -45,7 +45,7 @@
 //! # Memory
 //!
 //! A layer keeps the state of up to [`max_keys`](RateLimitLayer::max_keys) keys (1,000,000 by default), and
-//! takes memory as keys come, at most 51 bytes for each key of the maximum. A key whose bucket is full again is
+//! takes memory as keys come, 54 bytes for each key of the maximum in the end. A key whose bucket is full again is
 //! forgotten when its place is needed, which changes nothing for it. When there is no such place, a new key
 //! shares a bucket with other newcomers: it is refused sooner than it should, and never admits more; who has
 //! been limited stays limited. Nothing is ever scanned, and no task runs in the background.

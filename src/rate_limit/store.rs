@@ -16,15 +16,19 @@ const WAYS: usize = 32;
 /// The most that one lock covers is a 64th of the table.
 const SHARDS: usize = 64;
 
-/// A slot is two words of its key's fingerprint and one of state. Words of a kind lie together, because a look-up
-/// reads the first of each slot. The last word of a set is its overflow cell.
-///
-/// A state is the time (nanoseconds on the limiter's clock) at which the bucket is full again. So a slot whose
-/// state has passed says nothing that a new slot would not say, and is free; one never used, 0, is free too.
-type Set = [u64; 3 * WAYS + 1];
-const SECOND: usize = WAYS;
-const STATE: usize = 2 * WAYS;
-const OVERFLOW: usize = 3 * WAYS;
+/// Sixteen bits of each slot's key, so that a look-up reads one line of memory to find its slot. For a slot never
+/// used they are 0, which is wrong as often as any other guess: the slot itself decides.
+type Tags = [u16; WAYS];
+
+/// Its slots, and behind them the overflow cell, which belongs to no key.
+type Set = [Slot; WAYS + 1];
+
+/// Two words of its key's fingerprint and one of state: the time (nanoseconds on the limiter's clock) at which the
+/// bucket is full again. So a slot whose state has passed says nothing that a new slot would not say, and is
+/// free; one never used, 0, is free too.
+type Slot = [u64; 3];
+const STATE: usize = 2;
+const OVERFLOW: usize = WAYS;
 
 /// The states of the keys that are not at rest.
 pub(super) struct Store {
@@ -37,11 +41,24 @@ pub(super) struct Store {
 /// On a cache line of its own. Its memory is taken when its first key comes.
 #[derive(Default)]
 #[repr(align(64))]
-struct Shard(Mutex<Vec<Set>>);
+struct Shard(Mutex<Sets>);
+
+#[derive(Default)]
+struct Sets {
+    tags: Vec<Tags>,
+    slots: Vec<Set>,
+}
 
 /// A key, as the store knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Fingerprint([u64; 2]);
+
+impl Fingerprint {
+    /// Bits that do not choose the set.
+    fn tag(&self) -> u16 {
+        self.0[1] as u16
+    }
+}
 
 /// Makes fingerprints: 128 bits under two secrets, so that nobody can make two keys meet.
 #[derive(Default)]
@@ -67,13 +84,15 @@ impl Store {
     }
 
     /// The key's shard, locked, and the number of its set.
-    fn locate(&self, key: &Fingerprint) -> (MutexGuard<'_, Vec<Set>>, usize) {
+    fn locate(&self, key: &Fingerprint) -> (MutexGuard<'_, Sets>, usize) {
         let sets = self.shards.len() * self.sets_per_shard;
         let set = scale(key.0[0], sets);
         let shard = &self.shards[set % self.shards.len()].0;
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if shard.is_empty() {
-            *shard = vec![[0; _]; self.sets_per_shard]; // zeroed pages: touched set by set
+        if shard.slots.is_empty() {
+            // Zeroed pages: touched set by set.
+            shard.tags = vec![[0; _]; self.sets_per_shard];
+            shard.slots = vec![[[0; _]; _]; self.sets_per_shard];
         }
         (shard, set / self.shards.len())
     }
@@ -91,35 +110,32 @@ impl StateStore for Store {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let (mut shard, set) = self.locate(key);
-        let set = &mut shard[set];
-        if let Some(slot) = slot_of(set, key) {
-            let (answer, state) = measure(Some(Nanos::new(set[STATE + slot])))?;
-            set[STATE + slot] = state.as_u64();
+        let (mut shard, number) = self.locate(key);
+        let Sets { tags, slots } = &mut *shard;
+        let (tags, slots) = (&mut tags[number], &mut slots[number]);
+        if let Some(slot) = slot_of(tags, slots, key) {
+            let (answer, state) = measure(Some(Nanos::new(slots[slot][STATE])))?;
+            slots[slot][STATE] = state.as_u64();
             return Ok(answer);
         }
         // A newcomer may have been here before, in the overflow cell: it goes on from there.
-        let (answer, state) = measure(Some(Nanos::new(set[OVERFLOW])))?;
+        let (answer, state) = measure(Some(Nanos::new(slots[OVERFLOW][STATE])))?;
         // The first request of a bucket at rest leaves `now + interval`: so it tells the time of measurement.
         let now = measure(None)?.1.as_u64().saturating_sub(self.interval);
-        match free_slot(set, now) {
+        match slots[..WAYS].iter().position(|slot| slot[STATE] <= now) {
             Some(slot) => {
-                [set[slot], set[SECOND + slot]] = key.0;
-                set[STATE + slot] = state.as_u64();
+                tags[slot] = key.tag();
+                slots[slot] = [key.0[0], key.0[1], state.as_u64()];
             }
-            None => set[OVERFLOW] = state.as_u64(),
+            None => slots[OVERFLOW][STATE] = state.as_u64(),
         }
         Ok(answer)
     }
 }
 
-fn slot_of(set: &Set, key: &Fingerprint) -> Option<usize> {
-    let [first, second] = key.0;
-    (0..WAYS).find(|&slot| set[slot] == first && set[SECOND + slot] == second)
-}
-
-fn free_slot(set: &Set, now: u64) -> Option<usize> {
-    set[STATE..OVERFLOW].iter().position(|&state| state <= now)
+fn slot_of(tags: &Tags, slots: &Set, key: &Fingerprint) -> Option<usize> {
+    let tag = key.tag();
+    (0..WAYS).find(|&slot| tags[slot] == tag && slots[slot][..STATE] == key.0)
 }
 
 #[cfg(test)]
@@ -128,7 +144,7 @@ mod tests {
 
     /// Takes one from a bucket of `burst` with interval 10; the state after it, or `Err` when it is empty.
     fn take(store: &Store, key: u32, now: u64, burst: u64) -> Result<u64, ()> {
-        take_as(store, Fingerprint([u64::from(key), 7]), now, burst)
+        take_as(store, Fingerprint([7, u64::from(key)]), now, burst)
     }
 
     fn take_as(store: &Store, key: Fingerprint, now: u64, burst: u64) -> Result<u64, ()> {
@@ -142,18 +158,18 @@ mod tests {
     }
 
     fn table_bytes(store: &Store) -> usize {
-        store.shards.len() * store.sets_per_shard * size_of::<Set>()
+        store.shards.len() * store.sets_per_shard * (size_of::<Tags>() + size_of::<Set>())
     }
 
     #[test]
     fn a_million_keys_take_less_than_a_hundred_mebibytes() {
         let store = Store::new(1_000_000, 10);
-        assert!(table_bytes(&store) <= 51_000_000, "{}", table_bytes(&store));
+        assert!(table_bytes(&store) <= 54_000_000, "{}", table_bytes(&store));
         let taken = |store: &Store| {
             store
                 .shards
                 .iter()
-                .any(|it| it.0.lock().unwrap().capacity() > 0)
+                .any(|it| it.0.lock().unwrap().slots.capacity() > 0)
         };
         assert!(!taken(&store), "memory is taken as keys come");
     }

@@ -17,7 +17,9 @@ use crate::{body::Body, event, guard::Head, rejection::Rejection, reply::reply};
 /// use tower_gateway::route::{NotFound, RouteLayer, Routes};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// let hello = service_fn(|_: Request<String>| async { Ok(Response::new("hello".to_owned())) });
+/// let hello = service_fn(|_: Request<String>| async {
+///     Ok::<_, std::convert::Infallible>(Response::new("hello".to_owned()))
+/// });
 /// let gateway = RouteLayer::new(Routes::new().exact("/hello", hello))?.layer(NotFound);
 /// let get = |path| Request::get(path).header("host", "a").body(String::new()).unwrap();
 /// assert_eq!(gateway.clone().oneshot(get("/hello")).await.unwrap().status(), 200);

@@ -635,9 +635,9 @@ mod tests {
                         };
                         prop_assert_eq!(found, *winner, "{} {} in {:?}", method, path, &routes);
                     }
-                    for route in 0..routes.len() {
-                        let wins = winners.iter().any(|(_, _, winner)| *winner == Some(route));
-                        prop_assert!(wins, "{} never wins, and no one said so", &routes[route]);
+                    for (n, route) in routes.iter().enumerate() {
+                        let wins = winners.iter().any(|(_, _, winner)| *winner == Some(n));
+                        prop_assert!(wins, "{} never wins, and no one said so", route);
                     }
                 }
                 Err(error) if error.to_string().contains("never reached") => {

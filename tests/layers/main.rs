@@ -1,4 +1,5 @@
 //! Every layer, a file per concern.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,190 @@
+//! What one decision costs: nanoseconds and allocations, beside a crate that does the same work.
+//!
+//! `cargo bench --features rate-limit,route --bench decisions`. Each line is the fastest of several runs; the layers' lines
+//! are whole calls over a service that does nothing, less the same call without the layer.
+
+use std::{alloc::System, convert::Infallible, future::ready, hint::black_box, net::SocketAddr};
+
+use futures_util::FutureExt;
+use http::{Request, Response};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tower::{Layer, Service, service_fn};
+use tower_gateway::{
+    client_ip::PeerAddr,
+    clock::Clock,
+    key,
+    rate_limit::{Quota, RateLimitLayer},
+    route::{Route, RouteLayer, Routes},
+};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+#[derive(Clone, Copy)]
+struct Cost {
+    nanos: f64,
+    allocations: f64,
+}
+
+/// The fastest of seven runs of `operation`, which gets the number of its turn.
+fn cost(mut operation: impl FnMut(usize)) -> Cost {
+    const TURNS: usize = 200_000;
+    let clock = Clock::system();
+    let mut best = Cost {
+        nanos: f64::MAX,
+        allocations: f64::MAX,
+    };
+    for _ in 0..7 {
+        let region = Region::new(ALLOCATOR);
+        let start = clock.now();
+        (0..TURNS).for_each(&mut operation);
+        let nanos = (clock.now() - start).as_nanos() as f64 / TURNS as f64;
+        let allocations = region.change().allocations as f64 / TURNS as f64;
+        best.nanos = best.nanos.min(nanos);
+        best.allocations = best.allocations.min(allocations);
+    }
+    best
+}
+
+fn report(name: &str, cost: Cost, without: Cost) {
+    println!(
+        "{name:<52} {:8.1} ns {:6.2} allocations",
+        cost.nanos - without.nanos,
+        cost.allocations - without.allocations
+    );
+}
+
+const NOTHING: Cost = Cost {
+    nanos: 0.0,
+    allocations: 0.0,
+};
+
+fn leaf()
+-> impl Service<Request<()>, Response = Response<String>, Error = Infallible, Future: Send> + Clone
+{
+    service_fn(|request: Request<()>| {
+        black_box(&request);
+        ready(Ok(Response::new(String::new())))
+    })
+}
+
+fn call<S, B>(service: &mut S, request: Request<()>)
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+{
+    black_box(
+        service
+            .call(request)
+            .now_or_never()
+            .is_some_and(|it| it.is_ok()),
+    );
+}
+
+fn from(client: usize) -> Request<()> {
+    let ip = (client as u32 + (10 << 24)).to_be_bytes();
+    let peer = PeerAddr(SocketAddr::from((ip, 4711)));
+    let mut request = Request::new(());
+    request.extensions_mut().insert(peer);
+    request
+}
+
+fn rate_limit() {
+    let without = cost(|n| call(&mut leaf(), from(n)));
+    let endless = || RateLimitLayer::new(Quota::per_second(u32::MAX), key::client_ip());
+    let limited = |name, layer: RateLimitLayer<key::ClientIp>, clients: usize| {
+        let mut service = layer.layer(leaf());
+        report(
+            name,
+            cost(|n| call(&mut service, from(n % clients))),
+            without,
+        );
+    };
+    limited("limit, one client, admitted", endless(), 1);
+    limited(
+        "limit, one client, admitted, no fields",
+        endless().hide_fields(),
+        1,
+    );
+    limited("limit, 100,000 clients, admitted", endless(), 100_000);
+    let day = RateLimitLayer::new(Quota::per_day(1), key::client_ip());
+    limited("limit, one client, refused", day, 1);
+
+    let quota = governor::Quota::per_second(std::num::NonZeroU32::MAX);
+    let peer = governor::RateLimiter::keyed(quota);
+    let check = |clients: usize| {
+        cost(|n| {
+            let ip = std::net::Ipv4Addr::from((n % clients) as u32);
+            black_box(peer.check_key(&ip).is_ok());
+        })
+    };
+    report(
+        "governor's own keyed limiter, one client",
+        check(1),
+        NOTHING,
+    );
+    report(
+        "governor's own keyed limiter, 100,000 clients",
+        check(100_000),
+        NOTHING,
+    );
+}
+
+fn memory() {
+    const KEYS: usize = 1_000_000;
+    let layer = RateLimitLayer::new(Quota::per_day(2), key::client_ip());
+    let region = Region::new(ALLOCATOR);
+    let mut service = layer.layer(leaf());
+    (0..KEYS).for_each(|n| call(&mut service, from(n)));
+    let stats = region.change();
+    let bytes = stats.bytes_allocated - stats.bytes_deallocated;
+    println!(
+        "limit, 1,000,000 clients: {:.1} MiB, {:.1} bytes a key",
+        bytes as f64 / 1_048_576.0,
+        bytes as f64 / KEYS as f64
+    );
+}
+
+fn at(path: &'static str) -> Request<()> {
+    let mut request = from(1);
+    *request.uri_mut() = http::Uri::from_static(path);
+    let host = http::HeaderValue::from_static("api.example");
+    request.headers_mut().insert("host", host);
+    request
+}
+
+fn route() {
+    let without = cost(|_| call(&mut leaf(), at("/v1/service7/things")));
+    for count in [10, 1_000] {
+        let mut routes = Routes::new();
+        let mut peer = matchit::Router::new();
+        for n in 0..count {
+            let (all, one) = (
+                format!("/v1/service{n}/things"),
+                format!("/v1/service{n}/things/{{id}}"),
+            );
+            peer.insert(all.as_str(), n).expect("patterns differ");
+            peer.insert(one.as_str(), n).expect("patterns differ");
+            routes = routes.exact(all, leaf()).route(Route::get(one), leaf());
+        }
+        let layer = RouteLayer::new(routes).expect("patterns differ");
+        let mut service = layer.layer(leaf());
+        for (what, path) in [
+            ("literal", "/v1/service7/things"),
+            ("one capture", "/v1/service7/things/42"),
+            ("nothing matches", "/v2/service7/things"),
+        ] {
+            let name = format!("route, {} routes, {what}", 2 * count);
+            report(&name, cost(|_| call(&mut service, at(path))), without);
+            let found = cost(|_| {
+                black_box(peer.at(black_box(path)).is_ok());
+            });
+            report(&format!("  matchit alone, {what}"), found, NOTHING);
+        }
+    }
+}
+
+fn main() {
+    rate_limit();
+    memory();
+    route();
+}

@@ -1,0 +1,114 @@
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use axum::{Router, body::Body, extract::State, routing::get};
+use http::{Request, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{net::TcpListener, sync::Barrier, task::JoinSet};
+use tower::ServiceExt;
+use tower_gateway::{
+    clock::Clock,
+    key::{self, Key},
+    rate_limit::{Quota, RateLimitLayer},
+};
+
+type Reached = Arc<AtomicUsize>;
+
+async fn handler(State(reached): State<Reached>) -> &'static str {
+    reached.fetch_add(1, Ordering::Relaxed);
+    tokio::task::yield_now().await;
+    "hello"
+}
+
+/// Five of each key, and then nothing: the clock stands still.
+fn five<K: Key>(key: K) -> RateLimitLayer<K> {
+    RateLimitLayer::new(Quota::per_hour(5), key).clock(Clock::manual().0)
+}
+
+/// Sends 1,500 requests at once, spread over these paths; how many are answered with 200 and with 429.
+async fn flood(app: Router, paths: [&'static str; 3]) -> (usize, usize) {
+    const AT_ONCE: usize = 1_500;
+    let start = Arc::new(Barrier::new(AT_ONCE));
+    let mut requests = JoinSet::new();
+    for n in 0..AT_ONCE {
+        let (app, start) = (app.clone(), Arc::clone(&start));
+        requests.spawn(async move {
+            start.wait().await;
+            let request = Request::get(paths[n % paths.len()]).body(Body::empty());
+            app.oneshot(request.unwrap()).await.unwrap().status()
+        });
+    }
+    let statuses = requests.join_all().await;
+    let count = |status| statuses.iter().filter(|it| **it == status).count();
+    (count(StatusCode::OK), count(StatusCode::TOO_MANY_REQUESTS))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_1500_requests_at_once_the_limit_is_admitted() {
+    let reached = Reached::default();
+    let app = Router::new()
+        .route("/a", get(handler))
+        .route("/b", get(handler))
+        .route("/c", get(handler))
+        .layer(five(key::shared())) // axum calls `layer()` once for each route
+        .with_state(Arc::clone(&reached));
+    assert_eq!(flood(app, ["/a", "/b", "/c"]).await, (5, 1_495));
+    assert_eq!(reached.load(Ordering::Relaxed), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_limit_by_route_counts_axums_routes_apart() {
+    let app = Router::new()
+        .route("/users/{id}", get(handler))
+        .route("/health", get(handler))
+        .layer(five(key::route()))
+        .with_state(Reached::default());
+    assert_eq!(
+        flood(app, ["/users/1", "/users/2", "/health"]).await,
+        (10, 1_490)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_streams_of_one_connection_are_counted() {
+    let reached = Reached::default();
+    let app = Router::new()
+        .route("/", get(handler))
+        .layer(five(key::client_ip()))
+        .with_state(Arc::clone(&reached));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let server = axum::serve(
+        listener,
+        app.into_make_service_with_connect_info::<SocketAddr>(),
+    );
+    tokio::spawn(server.into_future());
+
+    let socket = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let client = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket));
+    let (sender, connection) = client.await.unwrap();
+    tokio::spawn(connection);
+    let mut streams = JoinSet::new();
+    for _ in 0..10 {
+        let mut sender = sender.clone();
+        let request = Request::get(format!("http://{addr}/")).body(Body::empty());
+        streams.spawn(async move {
+            sender
+                .send_request(request.unwrap())
+                .await
+                .unwrap()
+                .status()
+        });
+    }
+    let statuses = streams.join_all().await;
+    assert_eq!(
+        statuses.iter().filter(|it| **it == StatusCode::OK).count(),
+        5
+    );
+    assert_eq!(reached.load(Ordering::Relaxed), 5);
+}
