@@ -1,7 +1,6 @@
 //! Origins: a hyper server that counts its connections, and a socket that says what it is told to say.
 #![allow(unreachable_pub)]
 
-
 use std::{
     convert::Infallible,
     future::Future,

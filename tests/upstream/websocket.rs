@@ -21,7 +21,7 @@ async fn websocket() -> Origin {
             return;
         };
         while let Some(Ok(message)) = socket.next().await {
-            if message.is_close() || socket.send(message).await.is_err() {
+            if !message.is_close() && socket.send(message).await.is_err() {
                 return;
             }
         }
