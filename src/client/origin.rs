@@ -262,10 +262,11 @@ impl Origin {
     }
 
     fn reuse(self: &Arc<Self>, need: Need, now: Instant) -> Option<Lease> {
-        if need == Need::Any && self.may_be_http2() {
-            if let Some(shared) = self.pool.shared() {
-                return Some(Lease::http2(Arc::clone(self), shared, true));
-            }
+        if need == Need::Any
+            && self.may_be_http2()
+            && let Some(shared) = self.pool.shared()
+        {
+            return Some(Lease::http2(Arc::clone(self), shared, true));
         }
         let http1 = self.pool.take_idle(now, self.settings.pool_idle)?;
         Some(Lease::http1(Arc::clone(self), http1, true))
