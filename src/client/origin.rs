@@ -4,14 +4,16 @@ use std::{
     future::poll_fn,
     pin::pin,
     sync::{Arc, Weak},
-    task::Poll,
+    task::{Poll, ready},
     time::Instant,
 };
 
 use http::{
-    HeaderValue, Request, Response, Uri, Version, header,
+    HeaderValue, Method, Request, Response, Uri, Version, header,
     uri::{Authority, Parts, PathAndQuery, Scheme},
 };
+use http_body::Body as _;
+use hyper::client::conn::TrySendError;
 use tokio::runtime::Handle;
 
 use super::{
@@ -172,6 +174,11 @@ impl Origin {
                 let host = named.unwrap_or_else(|| self.host.clone());
                 request.headers_mut().insert(header::HOST, host);
             }
+            if expects_content(request.method()) && request.body().is_end_stream() {
+                // RFC 9110 §8.6: some servers answer 411 without it
+                let length = request.headers_mut().entry(header::CONTENT_LENGTH);
+                length.or_insert(HeaderValue::from_static("0"));
+            }
             *request.uri_mut() = Uri::from(path_and_query(uri));
             *request.version_mut() = Version::HTTP_11;
         }
@@ -187,35 +194,27 @@ impl Origin {
     ) -> Result<Response<hyper::body::Incoming>, Failure> {
         let clock = &self.settings.clock;
         let mut sent = pin!(lease.send(request));
-        let mut deadline = clock.now() + self.settings.first_byte;
+        // With an upload, whose turn it is changes without a word: look again at the shorter of the two.
+        let look = match upload {
+            Some(_) => self.settings.first_byte.min(self.settings.idle),
+            None => self.settings.first_byte,
+        };
+        let mut deadline = clock.now() + look;
         poll_fn(|cx| {
             if let Poll::Ready(answer) = sent.as_mut().poll(cx) {
-                return Poll::Ready(answer.map_err(|mut error| {
-                    let unsent = error.take_message();
-                    let error = match upload.and_then(Upload::fault) {
-                        Some(fault) => ClientError::new(ClientErrorKind::RequestBody, fault),
-                        None => ClientError::from(error.into_error()),
-                    };
-                    match unsent {
-                        Some(request) => Failure::Unsent(Box::new(request), error),
-                        None => Failure::Sent(error),
-                    }
-                }));
+                return Poll::Ready(answer.map_err(|error| Failure::of(error, upload)));
             }
             loop {
                 let limit = total.map_or(deadline, |total| total.min(deadline));
-                if lease.timer().poll(clock, limit, cx).is_pending() {
-                    return Poll::Pending;
-                }
-                if total.is_some_and(|total| total <= limit) {
+                ready!(lease.timer().poll(clock, limit, cx));
+                let now = clock.now();
+                if total.is_some_and(|total| total <= now) {
                     return Poll::Ready(Err(Failure::timeout(ClientErrorKind::TotalTimeout)));
                 }
-                // An upload may have gone on meanwhile: the wait begins with its last octet.
-                let (due, kind) = self.due(upload);
-                if due.is_none_or(|due| due <= clock.now()) {
-                    return Poll::Ready(Err(Failure::timeout(kind)));
+                match self.due(upload) {
+                    (Some(due), _) if due > now => deadline = due.min(now + look),
+                    (_, kind) => return Poll::Ready(Err(Failure::timeout(kind))),
                 }
-                deadline = due.unwrap_or(deadline);
             }
         })
         .await
@@ -263,10 +262,11 @@ impl Origin {
     }
 
     fn reuse(self: &Arc<Self>, need: Need, now: Instant) -> Option<Lease> {
-        if need == Need::Any && self.may_be_http2() {
-            if let Some(shared) = self.pool.shared() {
-                return Some(Lease::http2(Arc::clone(self), shared, true));
-            }
+        if need == Need::Any
+            && self.may_be_http2()
+            && let Some(shared) = self.pool.shared()
+        {
+            return Some(Lease::http2(Arc::clone(self), shared, true));
         }
         let http1 = self.pool.take_idle(now, self.settings.pool_idle)?;
         Some(Lease::http1(Arc::clone(self), http1, true))
@@ -370,9 +370,26 @@ enum Failure {
 }
 
 impl Failure {
+    /// The caller's own error, if its body failed; else what the connection says.
+    fn of(mut error: TrySendError<Request<RequestBody>>, upload: Option<&Upload>) -> Self {
+        let unsent = error.take_message();
+        let error = match upload.and_then(Upload::fault) {
+            Some(fault) => ClientError::new(ClientErrorKind::RequestBody, fault),
+            None => ClientError::from(error.into_error()),
+        };
+        match unsent {
+            Some(request) => Self::Unsent(Box::new(request), error),
+            None => Self::Sent(error),
+        }
+    }
+
     fn timeout(kind: ClientErrorKind) -> Self {
         Self::Sent(kind.into())
     }
+}
+
+fn expects_content(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 fn path_and_query(uri: Uri) -> PathAndQuery {

@@ -105,13 +105,13 @@ impl Inner {
                 "This gateway opens no tunnels.",
             ));
         }
-        if let Some(via) = &self.policy.via {
-            if via.is_in(&head.headers) {
-                return Err(Rejection::new(
-                    Reason::LoopDetected,
-                    "The request has passed this gateway before.",
-                ));
-            }
+        if let Some(via) = &self.policy.via
+            && via.is_in(&head.headers)
+        {
+            return Err(Rejection::new(
+                Reason::LoopDetected,
+                "The request has passed this gateway before.",
+            ));
         }
         let host = match self.policy.reads_host() {
             true => target::authority(Head::from(&*head))?,
@@ -218,9 +218,9 @@ fn normalise_framing(status: StatusCode, headers: &mut HeaderMap) {
     let chunked = headers.contains_key(header::TRANSFER_ENCODING);
     if chunked || status == StatusCode::NO_CONTENT || status.is_informational() {
         headers.remove(header::CONTENT_LENGTH);
-    } else if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1 {
-        if let Some(length) = headers.remove(header::CONTENT_LENGTH) {
-            headers.insert(header::CONTENT_LENGTH, length);
-        }
+    } else if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1
+        && let Some(length) = headers.remove(header::CONTENT_LENGTH)
+    {
+        headers.insert(header::CONTENT_LENGTH, length);
     }
 }
