@@ -126,7 +126,8 @@ async fn a_message_has_one_end() {
     for (fields, expected) in rows {
         refused(&[(fields, &post(fields), expected)]).await;
     }
-    let old = "POST / HTTP/1.0\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let old =
+        "POST / HTTP/1.0\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
     refused(&[("HTTP/1.0", &format!("{old}{SMUGGLED}"), &[400])]).await;
 }
 
@@ -305,14 +306,16 @@ async fn broken_content_is_the_clients_fault() {
     ];
     for body in sizes {
         let rig = Rig::start();
-        let head = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let head =
+            "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
         let answer = rig.exchange(format!("{head}{body}")).await;
         assert_eq!(statuses(&answer), [400], "{body:?} {answer}");
         assert!(answer.contains("\"malformed\""), "{body:?} {answer}");
     }
     let rig = Rig::start();
     let extension = format!("5;{}\r\nhello\r\n0\r\n\r\n", "x".repeat(70_000));
-    let head = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head =
+        "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
     let answer = rig.exchange(format!("{head}{extension}")).await;
     assert_eq!(statuses(&answer), [400], "{answer}");
 }
