@@ -48,9 +48,9 @@ impl Facts {
 
     /// The request as services see it.
     fn hand_over(&self, request: Request<Incoming>) -> Request<RequestBody> {
-        let clock = self.activity.clock().clone();
+        let activity = Arc::clone(&self.activity);
         let (patience, most) = (self.limits.body_idle_timeout, self.limits.max_body_bytes);
-        let mut request = request.map(|body| RequestBody::new(body, clock, patience, most));
+        let mut request = request.map(|body| RequestBody::new(body, activity, patience, most));
         let extensions = request.extensions_mut();
         extensions.insert(self.peer);
         extensions.insert(self.scheme);
@@ -92,9 +92,12 @@ where
         let ticket = Ticket::new(Arc::clone(&self.facts.activity));
         let asker = Asker::of(&request);
         let step = match self.facts.judge(&mut request) {
-            Err(rejection) => Step::Refused {
-                response: Some(refusal(&request, rejection)),
-            },
+            Err(rejection) => {
+                self.facts.activity.leaves_unread();
+                Step::Refused {
+                    response: Some(refusal(&request, rejection)),
+                }
+            }
             Ok(()) => Step::Readying {
                 held: Some((self.service.clone(), self.facts.hand_over(request))),
             },

@@ -40,7 +40,7 @@ async fn sixty_dripping_heads_are_cut_and_others_served() {
     let mut dripping = Vec::new();
     for n in 0..60 {
         let mut stream = rig.connect().await;
-        let start = if n % 2 == 0 { "" } else { "GET / HT" };
+        let start = if n % 2 == 0 { "" } else { "GET /" };
         stream.write_all(start.as_bytes()).await.unwrap();
         dripping.push(stream);
     }
