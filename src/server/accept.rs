@@ -200,7 +200,7 @@ mod tests {
 
     impl Accept for Failing {
         fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-            match self.1.lock().unwrap().pop_front() {
+            match self.1.lock().expect("never poisoned").pop_front() {
                 Some(number) => Poll::Ready(Err(io::Error::from_raw_os_error(number))),
                 None => self.0.poll_accept(cx),
             }

@@ -179,11 +179,7 @@ where
         // How the message is framed is hyper's to say; a field of the service's own would contradict it.
         response.headers_mut().remove(header::TRANSFER_ENCODING);
         let ticket = this.ticket.take().expect("polled after completion");
-        Poll::Ready(Ok(response.map(|body| Answer {
-            body,
-            ticket,
-            given: false,
-        })))
+        Poll::Ready(Ok(response.map(|body| Answer::new(body, ticket))))
     }
 }
 
@@ -260,7 +256,7 @@ pin_project! {
         #[pin]
         body: Body<B>,
         ticket: Ticket,
-        // Data was given and no more has been asked for.
+        // The head or data was given, and no more has been asked for.
         given: bool,
     }
 
@@ -269,6 +265,18 @@ pin_project! {
             if this.given {
                 this.ticket.0.took();
             }
+        }
+    }
+}
+
+impl<B> Answer<B> {
+    fn new(body: Body<B>, ticket: Ticket) -> Self {
+        // An HTTP/2 client that gives no window is asked for nothing, the first frame included.
+        ticket.0.gave();
+        Self {
+            body,
+            ticket,
+            given: true,
         }
     }
 }

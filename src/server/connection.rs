@@ -7,7 +7,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -159,6 +159,9 @@ fn http1(limits: &Limits, activity: &Activity, stage: Stage) -> http1::Builder {
     builder
 }
 
+/// hyper adds durations to instants, unchecked.
+const DAY: Duration = Duration::from_secs(86_400);
+
 fn http2(limits: &Limits, activity: &Activity) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -168,8 +171,8 @@ fn http2(limits: &Limits, activity: &Activity) -> http2::Builder<TokioExecutor> 
         .max_send_buf_size(64 * 1024) // for each stream whose client does not read
         .max_pending_accept_reset_streams(20) // RUSTSEC-2023-0034
         .max_local_error_reset_streams(100) // RUSTSEC-2024-0003
-        .keep_alive_interval(limits.patience.idle / 2)
-        .keep_alive_timeout(limits.patience.write);
+        .keep_alive_interval((limits.patience.idle / 2).min(DAY))
+        .keep_alive_timeout(limits.patience.write.min(DAY));
     builder
 }
 

@@ -14,8 +14,10 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
+const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
@@ -313,18 +315,35 @@ async fn an_idle_connection_is_told_to_go_away() {
     assert!(goodbye);
 }
 
-/// SETTINGS_INITIAL_WINDOW_SIZE = 0: the client asks, and takes nothing.
+/// It asks, answers pings, and takes nothing (a window of 0), or no more than comes unasked.
 #[tokio::test]
 async fn a_client_that_gives_no_window_is_cut() {
-    let rig = Rig::start();
-    let mut stream = connect(&rig, &[0, 4, 0, 0, 0, 0]).await;
-    let headers = frame(HEADERS, END_STREAM | END_HEADERS, 1, &get("/big"));
-    stream.write_all(&headers).await.unwrap();
-    assert_eq!(fate(&mut stream).await, Fate::Answered(200));
-    rig.until(|rig| rig.time.sleepers() >= 1).await;
-    for _ in 0..20 {
-        rig.time.advance(Duration::from_secs(10));
-        tokio::task::yield_now().await;
+    const INITIAL_WINDOW_SIZE_0: &[u8] = &[0, 4, 0, 0, 0, 0];
+    let second = Duration::from_secs(1);
+    // The second waits for content that has left the service: an idle connection that does not say goodbye.
+    for (settings, waits) in [(INITIAL_WINDOW_SIZE_0, &[30][..]), (&[], &[60, 30])] {
+        let rig = Rig::start();
+        let mut stream = connect(&rig, settings).await;
+        let headers = frame(HEADERS, END_STREAM | END_HEADERS, 1, &get("/big"));
+        stream.write_all(&headers).await.unwrap();
+        assert_eq!(fate(&mut stream).await, Fate::Answered(200));
+        let client = tokio::spawn(async move {
+            while let Some(Frame(kind, _, payload)) = read(&mut stream).await {
+                if kind == PING {
+                    let _ = stream.write_all(&frame(PING, ACK, 0, &payload)).await;
+                }
+            }
+        });
+        rig.until(|rig| rig.time.sleepers() >= 1).await;
+        for wait in waits {
+            for _ in 0..*wait {
+                assert!(!client.is_finished(), "cut too early");
+                rig.time.advance(second);
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        soon(client).await.unwrap();
     }
-    while read(&mut stream).await.is_some() {}
 }
