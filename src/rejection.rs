@@ -337,9 +337,20 @@ impl Rejection {
 
     /// The rejection that an error is, or that lies among its sources: what stopped a body can so be answered
     /// for, whatever has wrapped the error since.
-    pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
-        std::iter::successors(Some(error), |&error| error.source())
-            .find_map(|error| error.downcast_ref())
+    pub fn find<'a>(mut error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        loop {
+            if let Some(rejection) = error.downcast_ref() {
+                return Some(rejection);
+            }
+            // An `io::Error` passes over what it holds: its source is the source of that.
+            let held = error
+                .downcast_ref::<std::io::Error>()
+                .and_then(std::io::Error::get_ref);
+            error = match held {
+                Some(held) => held,
+                None => error.source()?,
+            };
+        }
     }
 
     /// Why.

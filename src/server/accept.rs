@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -20,7 +21,7 @@ use tokio::{
 use super::{
     Asked, BoxError, Drained, Limits,
     activity::Activity,
-    connection::{Accepted, Stage},
+    connection::{Accepted, Stage, Watch},
     tls::Acceptor,
 };
 use crate::{clock::Clock, event};
@@ -31,11 +32,21 @@ const BACK_OFF: Duration = Duration::from_millis(200);
 /// What connections come from; a trait so that tests can make the kernel fail.
 pub(super) trait Accept {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>>;
+
+    /// A connection that the kernel has accepted already, though the runtime may not know it yet.
+    fn accept_now(&self) -> io::Result<(TcpStream, SocketAddr)>;
 }
 
 impl Accept for TcpListener {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         Self::poll_accept(self, cx)
+    }
+
+    fn accept_now(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (socket, peer) = SockRef::from(self).accept()?;
+        socket.set_nonblocking(true)?;
+        let peer = peer.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+        Ok((TcpStream::from_std(socket.into())?, peer))
     }
 }
 
@@ -72,7 +83,7 @@ impl<S> Serving<S> {
             .await;
         }
         stage.send_replace(Stage::Draining);
-        self.empty(&listener, &stage).await;
+        self.empty(&listener, &stage);
         drop(listener);
         self.drain(stage).await
     }
@@ -97,25 +108,21 @@ impl<S> Serving<S> {
     }
 
     /// Takes in what the kernel has accepted already: to close the listener would reset it.
-    async fn empty<B>(&self, listener: &impl Accept, stage: &watch::Sender<Stage>)
+    fn empty<B>(&self, listener: &impl Accept, stage: &watch::Sender<Stage>)
     where
         S: Asked<B>,
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        tokio::task::yield_now().await; // let the driver see what has arrived
-        poll_fn(|cx| {
-            loop {
-                match listener.poll_accept(cx) {
-                    Poll::Ready(Ok((stream, peer))) => {
-                        let place = Arc::clone(&self.places).try_acquire_owned().ok();
-                        self.start(stream, peer, place, stage);
-                    }
-                    Poll::Ready(Err(error)) if is_the_clients(&error) => {}
-                    Poll::Ready(Err(_)) | Poll::Pending => return Poll::Ready(()),
+        loop {
+            match listener.accept_now() {
+                Ok((stream, peer)) => {
+                    let place = Arc::clone(&self.places).try_acquire_owned().ok();
+                    self.start(stream, peer, place, stage);
                 }
+                Err(error) if is_the_clients(&error) => {}
+                Err(_) => return, // no more, or no file descriptor for more
             }
-        })
-        .await;
+        }
     }
 
     fn start<B>(
@@ -130,12 +137,11 @@ impl<S> Serving<S> {
     {
         // Answers are written whole; waiting to fill a segment only delays them. A socket that refuses is dead.
         let _ = stream.set_nodelay(true);
+        let activity = Arc::new(Activity::start(self.clock.clone()));
         let accepted = Accepted {
-            limits: Arc::clone(&self.limits),
-            activity: Arc::new(Activity::start(self.clock.clone())),
             peer,
             place,
-            stage: stage.subscribe(),
+            watch: Watch::new(activity, Arc::clone(&self.limits), stage.subscribe()),
         };
         tokio::spawn(accepted.serve(stream, self.tls.clone(), self.service.clone()));
     }
@@ -178,4 +184,68 @@ fn is_the_clients(error: &io::Error) -> bool {
             | E::NetworkDown
             | E::TimedOut
     )
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use std::{collections::VecDeque, sync::Mutex};
+
+    use http::{Request, Response};
+
+    use super::*;
+    use crate::server::{RequestBody, Server};
+
+    /// A listener whose first accepts fail with these error numbers.
+    struct Failing(TcpListener, Mutex<VecDeque<i32>>);
+
+    impl Accept for Failing {
+        fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+            match self.1.lock().expect("never poisoned").pop_front() {
+                Some(number) => Poll::Ready(Err(io::Error::from_raw_os_error(number))),
+                None => self.0.poll_accept(cx),
+            }
+        }
+
+        fn accept_now(&self) -> io::Result<(TcpStream, SocketAddr)> {
+            self.0.accept_now()
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn failing_to_accept_ends_nothing_and_costs_less_than_a_second() {
+        const ECONNABORTED: i32 = 103;
+        const EMFILE: i32 = 24;
+        const ENFILE: i32 = 23;
+        let (clock, time) = Clock::manual();
+        let (server, start) = (Server::new().clock(clock.clone()), clock.now());
+        let places = Arc::new(Semaphore::new(1));
+        let hello =
+            |_: Request<RequestBody>| async { Ok::<_, Infallible>(Response::new(String::new())) };
+        let serving = server.serving(tower::service_fn(hello), places);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let errors = [ECONNABORTED, EMFILE, ECONNABORTED, ENFILE, ECONNABORTED];
+        let failing = Failing(listener, Mutex::new(errors.into()));
+        let running = tokio::spawn(serving.run(failing, std::future::pending()));
+
+        let client = tokio::spawn(async move {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let mut client = TcpStream::connect(addr).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            client.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            answer
+        });
+        while !client.is_finished() {
+            if time.sleepers() > 0 && clock.now() - start < Duration::from_secs(1) {
+                time.advance(BACK_OFF);
+            }
+            tokio::task::yield_now().await;
+        }
+        assert!(client.await.unwrap().starts_with("HTTP/1.1 200"));
+        assert!(!running.is_finished());
+        running.abort();
+    }
 }

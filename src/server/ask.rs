@@ -48,9 +48,9 @@ impl Facts {
 
     /// The request as services see it.
     fn hand_over(&self, request: Request<Incoming>) -> Request<RequestBody> {
-        let clock = self.activity.clock().clone();
+        let activity = Arc::clone(&self.activity);
         let (patience, most) = (self.limits.body_idle_timeout, self.limits.max_body_bytes);
-        let mut request = request.map(|body| RequestBody::new(body, clock, patience, most));
+        let mut request = request.map(|body| RequestBody::new(body, activity, patience, most));
         let extensions = request.extensions_mut();
         extensions.insert(self.peer);
         extensions.insert(self.scheme);
@@ -92,9 +92,12 @@ where
         let ticket = Ticket::new(Arc::clone(&self.facts.activity));
         let asker = Asker::of(&request);
         let step = match self.facts.judge(&mut request) {
-            Err(rejection) => Step::Refused {
-                response: Some(refusal(&request, rejection)),
-            },
+            Err(rejection) => {
+                self.facts.activity.leaves_unread();
+                Step::Refused {
+                    response: Some(refusal(&request, rejection)),
+                }
+            }
             Ok(()) => Step::Readying {
                 held: Some((self.service.clone(), self.facts.hand_over(request))),
             },
@@ -176,11 +179,7 @@ where
         // How the message is framed is hyper's to say; a field of the service's own would contradict it.
         response.headers_mut().remove(header::TRANSFER_ENCODING);
         let ticket = this.ticket.take().expect("polled after completion");
-        Poll::Ready(Ok(response.map(|body| Answer {
-            body,
-            ticket,
-            given: false,
-        })))
+        Poll::Ready(Ok(response.map(|body| Answer::new(body, ticket))))
     }
 }
 
@@ -257,7 +256,7 @@ pin_project! {
         #[pin]
         body: Body<B>,
         ticket: Ticket,
-        // Data was given and no more has been asked for.
+        // The head or data was given, and no more has been asked for.
         given: bool,
     }
 
@@ -266,6 +265,18 @@ pin_project! {
             if this.given {
                 this.ticket.0.took();
             }
+        }
+    }
+}
+
+impl<B> Answer<B> {
+    fn new(body: Body<B>, ticket: Ticket) -> Self {
+        // An HTTP/2 client that gives no window is asked for nothing, the first frame included.
+        ticket.0.gave();
+        Self {
+            body,
+            ticket,
+            given: true,
         }
     }
 }

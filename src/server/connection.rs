@@ -7,7 +7,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -41,11 +41,9 @@ pub(super) enum Stage {
 
 /// A connection that was accepted.
 pub(super) struct Accepted {
-    pub(super) limits: Arc<Limits>,
-    pub(super) activity: Arc<Activity>,
     pub(super) peer: SocketAddr,
     pub(super) place: Option<OwnedSemaphorePermit>,
-    pub(super) stage: watch::Receiver<Stage>,
+    pub(super) watch: Watch,
 }
 
 /// What a client speaks.
@@ -57,25 +55,22 @@ pub(super) enum Protocol {
 
 impl Accepted {
     /// Serves the connection to its end.
-    pub(super) async fn serve<S, B>(self, stream: TcpStream, tls: Option<Acceptor>, service: S)
+    pub(super) async fn serve<S, B>(mut self, stream: TcpStream, tls: Option<Acceptor>, service: S)
     where
         S: Asked<B>,
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let mut watch = Watch::new(&self);
         let Some(tls) = tls else {
-            return self
-                .talk(watch, stream, None, Scheme::Http, None, service)
-                .await;
+            return self.talk(stream, None, Scheme::Http, None, service).await;
         };
         // The handshake shares the deadline of the first head.
-        if let Some(Ok(secured)) = watch.guard(tls.accept(stream), |_| false).await {
+        if let Some(Ok(secured)) = self.watch.guard(tls.accept(stream), |_| false).await {
             let Secured {
                 stream,
                 protocol,
                 certificate,
             } = secured;
-            self.talk(watch, stream, protocol, Scheme::Https, certificate, service)
+            self.talk(stream, protocol, Scheme::Https, certificate, service)
                 .await;
         }
     }
@@ -83,7 +78,6 @@ impl Accepted {
     /// Speaks HTTP. `protocol` is what TLS negotiated; without it the first bytes tell.
     async fn talk<I, S, B>(
         self,
-        mut watch: Watch,
         io: I,
         protocol: Option<Protocol>,
         scheme: Scheme,
@@ -94,8 +88,14 @@ impl Accepted {
         S: Asked<B>,
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let (limits, activity) = (self.limits, self.activity);
-        let watched = Watched::new(io, Arc::clone(&activity), self.place);
+        let Self {
+            peer,
+            place,
+            mut watch,
+        } = self;
+        let limits = Arc::clone(&watch.deadline.limits);
+        let activity = Arc::clone(&watch.deadline.activity);
+        let watched = Watched::new(io, Arc::clone(&activity), place);
         let told = match protocol {
             Some(protocol) => Some((watched, protocol, Bytes::new())),
             None => watch
@@ -109,7 +109,7 @@ impl Accepted {
         let facts = Facts {
             limits: Arc::clone(&limits),
             activity: Arc::clone(&activity),
-            peer: PeerAddr(self.peer),
+            peer: PeerAddr(peer),
             scheme,
             certificate,
         };
@@ -159,6 +159,9 @@ fn http1(limits: &Limits, activity: &Activity, stage: Stage) -> http1::Builder {
     builder
 }
 
+/// hyper adds durations to instants, unchecked.
+const DAY: Duration = Duration::from_secs(86_400);
+
 fn http2(limits: &Limits, activity: &Activity) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -168,8 +171,8 @@ fn http2(limits: &Limits, activity: &Activity) -> http2::Builder<TokioExecutor> 
         .max_send_buf_size(64 * 1024) // for each stream whose client does not read
         .max_pending_accept_reset_streams(20) // RUSTSEC-2023-0034
         .max_local_error_reset_streams(100) // RUSTSEC-2024-0003
-        .keep_alive_interval(limits.patience.idle / 2)
-        .keep_alive_timeout(limits.patience.write);
+        .keep_alive_interval((limits.patience.idle / 2).min(DAY))
+        .keep_alive_timeout(limits.patience.write.min(DAY));
     builder
 }
 
@@ -207,23 +210,25 @@ fn spoken(start: &[u8]) -> Option<Protocol> {
     }
 }
 
-/// Ends a connection's futures at their deadlines and at the server's shutdown, with one timer, armed when the
-/// client first keeps us waiting.
-struct Watch {
-    activity: Arc<Activity>,
-    limits: Arc<Limits>,
+/// Ends a connection's futures at their deadlines and at the server's shutdown.
+pub(super) struct Watch {
     stage: watch::Receiver<Stage>,
-    timer: Option<(Pin<Box<Sleep>>, Instant)>,
+    deadline: Deadline,
 }
 
 impl Watch {
-    fn new(accepted: &Accepted) -> Self {
-        Self {
-            activity: Arc::clone(&accepted.activity),
-            limits: Arc::clone(&accepted.limits),
-            stage: accepted.stage.clone(),
+    /// The receiver stands for the connection: the server counts them.
+    pub(super) fn new(
+        activity: Arc<Activity>,
+        limits: Arc<Limits>,
+        stage: watch::Receiver<Stage>,
+    ) -> Self {
+        let deadline = Deadline {
+            activity,
+            limits,
             timer: None,
-        }
+        };
+        Self { stage, deadline }
     }
 
     fn stage(&self) -> Stage {
@@ -237,43 +242,60 @@ impl Watch {
         mut goodbye: impl FnMut(Pin<&mut F>) -> bool,
     ) -> Option<F::Output> {
         let mut future = pin!(future);
-        let mut stage = self.stage.clone();
-        let mut cut = pin!(async move { drop(stage.wait_for(|it| *it == Stage::Cut).await) });
-        let mut stage = self.stage.clone();
-        let mut drain =
-            pin!(async move { drop(stage.wait_for(|it| *it >= Stage::Draining).await) });
-        let (mut draining, mut closing) = (false, false);
+        let (mut draining, mut overdue, mut closing) = (false, false, false);
+        let mut turn = pin!(after(Stage::Serving, &mut self.stage));
+        let deadline = &mut self.deadline;
+        let activity = Arc::clone(&deadline.activity);
         poll_fn(|cx| {
-            if draining && cut.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(None);
+            while let Poll::Ready((now, stage)) = turn.as_mut().poll(cx) {
+                if now == Stage::Cut {
+                    return Poll::Ready(None);
+                }
+                draining = true;
+                turn.set(after(now, stage));
             }
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
-            }
-            draining = draining || drain.as_mut().poll(cx).is_ready();
-            let mut close = draining && self.activity.drains();
             loop {
-                if std::mem::take(&mut close) && !closing {
+                // before the future is polled: the answer that it may now give should say `close`
+                if !closing && (overdue || draining && activity.drains()) {
                     closing = true;
-                    self.activity.closes();
+                    activity.closes();
                     if !goodbye(future.as_mut()) {
                         return Poll::Ready(None);
                     }
-                    if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                        return Poll::Ready(Some(output));
-                    }
                 }
-                match ready!(self.poll_deadline(cx)) {
-                    Then::Close if !closing => close = true,
+                if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                    return Poll::Ready(Some(output));
+                }
+                match ready!(deadline.poll(cx)) {
+                    Then::Close if !closing => overdue = true,
                     _ => return Poll::Ready(None),
                 }
             }
         })
         .await
     }
+}
 
+/// The stage that follows, or `Cut` when nobody is left to announce it.
+async fn after(
+    stage: Stage,
+    stages: &mut watch::Receiver<Stage>,
+) -> (Stage, &mut watch::Receiver<Stage>) {
+    let next = stages.wait_for(|next| *next > stage).await;
+    let next = next.map_or(Stage::Cut, |next| *next);
+    (next, stages)
+}
+
+/// A connection's one timer, armed when the client first keeps us waiting.
+struct Deadline {
+    activity: Arc<Activity>,
+    limits: Arc<Limits>,
+    timer: Option<(Pin<Box<Sleep>>, Instant)>,
+}
+
+impl Deadline {
     /// What to do, once a deadline has passed.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Then> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Then> {
         loop {
             let Some((due, then)) = self.activity.due(&self.limits.patience) else {
                 return Poll::Pending;

@@ -14,8 +14,8 @@ use crate::{
     target::{self, PathRules},
 };
 
-/// The longest request target that is taken: what RFC 9112 §3 recommends to support.
-const MAX_TARGET: usize = 8_000;
+/// The longest request target that is taken; RFC 9112 §3 recommends to support 8,000 octets at least.
+const MAX_TARGET: usize = 8 * 1024;
 
 /// What a head is measured by.
 #[derive(Clone, Copy, Debug)]
@@ -185,13 +185,16 @@ mod tests {
         }
     }
 
+    /// The status, the request line and the fields but for Host.
+    type Case<'a> = (u16, &'a str, &'a [(&'a str, &'a str)]);
+
     #[test]
     fn heads_of_http_1_1() {
         let with = |line: &str, fields: &[(&str, &str)]| {
             let fields = [&[("host", "a")], fields].concat();
             status(Version::HTTP_11, line, &fields)
         };
-        let cases: &[(u16, &str, &[(&str, &str)])] = &[
+        let cases: &[Case<'_>] = &[
             (200, "GET /", &[]),
             (200, "OPTIONS *", &[]),
             (200, "GET http://b/x", &[]),
@@ -243,7 +246,7 @@ mod tests {
         }
         assert_eq!(status(Version::HTTP_11, "GET /", &[]), 400);
         assert_eq!(status(Version::HTTP_11, "GET /", &[("host", "a b")]), 400);
-        assert_eq!(with(&format!("GET /{}", "a".repeat(8_000)), &[]), 414);
+        assert_eq!(with(&format!("GET /{}", "a".repeat(MAX_TARGET)), &[]), 414);
     }
 
     #[test]

@@ -126,8 +126,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         self.note(flushed)
     }
 
-    /// Says that we are done, then reads on for a while: to close a socket with unread bytes resets the
-    /// connection, and the reset can overtake our answer (RFC 9112 §9.6).
+    /// Says that we are done, then reads on for a while what the client still sends: to close a socket with
+    /// unread bytes resets the connection, and the reset can overtake our answer (RFC 9112 §9.6).
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
         let mut scratch = [0; 4096];

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -11,8 +12,9 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::activity::Activity;
 use crate::{
-    clock::{Clock, Sleep},
+    clock::Sleep,
     rejection::{Reason, Rejection},
 };
 
@@ -23,7 +25,7 @@ use crate::{
 /// stays in the chain of its sources.
 pub struct RequestBody {
     body: Incoming,
-    clock: Clock,
+    activity: Arc<Activity>,
     patience: Duration,
     left: Option<u64>,
     wait: Wait,
@@ -38,10 +40,15 @@ enum Wait {
 }
 
 impl RequestBody {
-    pub(super) fn new(body: Incoming, clock: Clock, patience: Duration, most: Option<u64>) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        activity: Arc<Activity>,
+        patience: Duration,
+        most: Option<u64>,
+    ) -> Self {
         Self {
             body,
-            clock,
+            activity,
             patience,
             left: most,
             wait: Wait::Never,
@@ -61,9 +68,9 @@ impl RequestBody {
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut sleep = match std::mem::replace(&mut self.wait, Wait::Never) {
             Wait::Now(sleep) => sleep,
-            Wait::Never => Box::pin(self.clock.sleep(self.patience)),
+            Wait::Never => Box::pin(self.activity.clock().sleep(self.patience)),
             Wait::Before(mut sleep) => {
-                if let Some(deadline) = self.clock.now().checked_add(self.patience) {
+                if let Some(deadline) = self.activity.clock().now().checked_add(self.patience) {
                     sleep.as_mut().reset(deadline);
                 }
                 sleep
@@ -120,6 +127,9 @@ impl http_body::Body for RequestBody {
             },
         };
         self.done = !matches!(frame, Some(Ok(_)));
+        if matches!(frame, Some(Err(_))) {
+            self.activity.leaves_unread();
+        }
         Poll::Ready(frame)
     }
 
@@ -131,6 +141,14 @@ impl http_body::Body for RequestBody {
         match self.done {
             true => SizeHint::with_exact(0),
             false => self.body.size_hint(),
+        }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !http_body::Body::is_end_stream(self) {
+            self.activity.leaves_unread();
         }
     }
 }

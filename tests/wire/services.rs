@@ -125,3 +125,47 @@ async fn the_answers_framing_is_the_servers() {
     assert!(answer.ends_with("\r\n\r\nhi"), "{answer}");
     assert!(!answer.contains("transfer-encoding"), "{answer}");
 }
+
+#[tokio::test]
+async fn trailers_reach_the_service() {
+    use http_body_util::BodyExt;
+    let trailers = tower::service_fn(|request: Request<RequestBody>| async {
+        let content = request.into_body().collect().await?;
+        let trailer = content.trailers().and_then(|it| it.get("x-sum")).cloned();
+        let text = trailer.map_or(String::new(), |it| {
+            it.to_str().unwrap_or_default().to_owned()
+        });
+        Ok::<_, tower_gateway::Rejection>(Response::new(text))
+    });
+    let request = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n";
+    assert!(served(trailers, request).await.ends_with("\r\n7"));
+}
+
+/// After 101 the bytes are the service's; before it, what the client sent ahead goes nowhere.
+#[tokio::test]
+async fn an_upgraded_connection_carries_bytes_both_ways() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let echo = tower::service_fn(|mut request: Request<RequestBody>| async move {
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let mut io = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
+            let mut word = [0; 5];
+            io.read_exact(&mut word).await.unwrap();
+            word.reverse();
+            io.write_all(&word).await.unwrap();
+            io.shutdown().await.unwrap();
+        });
+        let response = Response::builder().status(101);
+        let response = response
+            .header("connection", "upgrade")
+            .header("upgrade", "echo");
+        Ok::<_, Infallible>(response.body(String::new()).unwrap())
+    });
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhello";
+    let answer = served(echo, request).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 101") && answer.ends_with("\r\n\r\nolleh"),
+        "{answer}"
+    );
+}
