@@ -1,6 +1,8 @@
 //! What the tests share. Each test crate uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod tokens;
+
 use std::convert::Infallible;
 
 use bytes::Bytes;

@@ -51,7 +51,7 @@ pub(super) fn decode(part: &str) -> Result<Vec<u8>, Invalid> {
 }
 
 /// Room for the usual header, on the stack.
-pub(super) type HeaderBytes = SmallVec<[u8; 160]>;
+pub(super) type HeaderBytes = SmallVec<[u8; 128]>;
 
 pub(super) fn decode_header(part: &str) -> Result<HeaderBytes, Invalid> {
     let mut bytes = HeaderBytes::new();

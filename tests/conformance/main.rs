@@ -1,0 +1,7 @@
+//! The rules of the specifications, and what attackers make of them, row by row.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod jwks;
+mod jwt;
