@@ -1,6 +1,7 @@
 //! What the tests share. Each test crate uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod idp;
 pub mod tokens;
 
 use std::convert::Infallible;
