@@ -93,9 +93,9 @@ async fn settle() {
     }
 }
 
-/// A key pair whose `kid` nobody has published; the pair is one for all, as making them takes time.
+/// A key whose `kid` nobody has published.
 fn stranger(n: usize) -> Signer {
-    Signer::secret("HS256", &[1; 32]).kid(&format!("stranger-{n}"))
+    Signer::generate("EdDSA").kid(&format!("stranger-{n}"))
 }
 
 #[tokio::test]
@@ -136,6 +136,26 @@ async fn jwks_01_unknown_names_cannot_hammer_the_issuer() {
     }
     assert!(gate.idp.fetches() <= 4, "{}", gate.idp.fetches());
     assert_eq!(gate.at_once(es256()), 200);
+}
+
+#[tokio::test]
+async fn a_token_that_no_key_can_save_asks_for_none() {
+    let gate = Gate::open().await;
+    gate.pass(SECOND * 60).await;
+    let secret = Signer::secret("HS256", &[1; 32]).kid("new");
+    assert_eq!(gate.at_once(&secret), 401);
+    let expired = stranger(0).token(&claims_with("exp", json!(1)));
+    let mut request = support::get("/");
+    let field = HeaderValue::try_from(format!("Bearer {expired}")).unwrap();
+    request.headers_mut().insert("authorization", field);
+    let answer = gate
+        .layer
+        .layer(support::echo())
+        .oneshot(request)
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 401);
+    assert_eq!(gate.idp.fetches(), 1);
 }
 
 #[tokio::test]
@@ -273,7 +293,7 @@ async fn without_any_key_nothing_is_decided() {
     assert_eq!(answer.headers()["retry-after"], "1");
     support::assert_problem(answer, 503, "unavailable").await;
     // a token that is bad under any key is bad now
-    assert_eq!(gate.at_once(&Signer::secret("none", &[1; 32])), 503);
+    assert_eq!(gate.at_once(&Signer::secret("none", &[1; 32])), 401);
     gate.idp.set(Mode::Document(jwks([es256()])));
     gate.pass(SECOND).await;
     assert_eq!(gate.at_once(es256()), 200);
