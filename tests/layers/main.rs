@@ -1,4 +1,5 @@
 //! Every layer, a file per concern.
+#![allow(clippy::unwrap_used)]
 
 #[path = "../support/mod.rs"]
 mod support;

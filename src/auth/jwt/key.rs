@@ -187,6 +187,8 @@ impl Jwk<'_> {
 
 #[cfg(all(test, any(feature = "crypto-aws-lc", feature = "crypto-rust")))]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     /// Whether the key verifies this compact token.
