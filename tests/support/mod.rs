@@ -1,5 +1,8 @@
 //! What the tests share. Each test crate uses a part of it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+pub mod idp;
+pub mod tokens;
 
 use std::convert::Infallible;
 

@@ -1,8 +1,8 @@
 //! Claims for the upstream, as header fields that nobody else can set.
 
-use std::{collections::HashSet, sync::Arc};
+use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderName, HeaderValue, Request, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
@@ -11,17 +11,17 @@ use smallvec::SmallVec;
 use super::json::{Object, Text, Texts, object};
 use crate::{
     config_error::ConfigError,
-    fields::{OwnFields, remove_spellings, strip_hop_by_hop},
+    fields::{OwnFields, remove_spellings, same_name, strip_hop_by_hop},
 };
 
 /// Fields that the claims of one request become.
 pub(super) type Fields = SmallVec<[(HeaderName, HeaderValue); 2]>;
 
-/// What is encoded: what may not stand in a field, and `%`, so that it can be decoded. Spaces may stand inside
-/// only (RFC 9110 §5.5); encoding them all is simpler to undo.
-const UNSAFE: &AsciiSet = &CONTROLS.add(b'%').add(b' ');
-/// In a list of words the spaces separate.
-const UNSAFE_WORD: &AsciiSet = UNSAFE;
+/// What is encoded: what may not stand in a field, and `%`, so that it can be decoded.
+const UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
+
+/// In the words of a list, which spaces separate, the spaces too.
+const UNSAFE_WORD: &AsciiSet = &UNSAFE.add(b' ');
 
 #[derive(Clone, Debug)]
 struct Mapping {
@@ -51,7 +51,11 @@ impl Forwarding {
         if is_reserved(&name) {
             return refuse("means something to HTTP itself; choose a name of your own, x-…");
         }
-        if self.mappings.iter().any(|it| it.field == name) {
+        if self
+            .mappings
+            .iter()
+            .any(|it| same_name(it.field.as_str(), name.as_str()))
+        {
             return refuse("already carries another claim");
         }
         self.mappings.push(Mapping {
@@ -88,7 +92,9 @@ impl Forwarding {
         for mapping in &self.mappings {
             remove_spellings(headers, &mapping.field);
         }
-        append(headers, fields);
+        for (name, value) in fields.drain(..) {
+            headers.insert(name, value);
+        }
         self.own(request);
     }
 
@@ -97,47 +103,48 @@ impl Forwarding {
         let own = match request.extensions().get::<OwnFields>() {
             None => self.names.clone(),
             Some(others) => {
-                let all: HashSet<_> = others.0.iter().chain(self.names.0.iter()).collect();
-                OwnFields(all.into_iter().cloned().collect::<Arc<[_]>>())
+                let ours = self.names.0.iter().filter(|it| !others.0.contains(it));
+                OwnFields(others.0.iter().chain(ours).cloned().collect())
             }
         };
         request.extensions_mut().insert(own);
     }
 }
 
-fn append(headers: &mut HeaderMap, fields: &mut Fields) {
-    for (name, value) in fields.drain(..) {
-        headers.insert(name, value);
-    }
-}
-
-/// Fields that decide how a message is framed, routed or authenticated.
+/// Fields that decide how a message is framed, routed, authenticated or attributed.
 fn is_reserved(name: &HeaderName) -> bool {
-    const RESERVED: [HeaderName; 11] = [
-        header::HOST,
+    const RESERVED: [HeaderName; 14] = [
+        header::AUTHORIZATION,
+        header::CONNECTION,
+        header::CONTENT_ENCODING,
         header::CONTENT_LENGTH,
         header::CONTENT_TYPE,
-        header::CONTENT_ENCODING,
-        header::TRANSFER_ENCODING,
+        header::COOKIE,
+        header::EXPECT,
+        header::FORWARDED,
+        header::HOST,
+        header::PROXY_AUTHORIZATION,
         header::TE,
         header::TRAILER,
-        header::CONNECTION,
+        header::TRANSFER_ENCODING,
         header::UPGRADE,
-        header::EXPECT,
-        header::COOKIE,
     ];
-    RESERVED.contains(name)
-        || *name == header::AUTHORIZATION
-        || *name == header::PROXY_AUTHORIZATION
+    RESERVED
+        .iter()
+        .any(|it| same_name(it.as_str(), name.as_str()))
 }
 
 /// Every member's raw text, by name.
 #[derive(Default)]
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+struct Members<'a>(SmallVec<[(Cow<'a, str>, &'a RawValue); 12]>);
 
 impl<'de> Object<'de> for Members<'de> {
-    fn member<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
-        self.0.push((name.to_owned(), map.next_value()?));
+    fn member<A: MapAccess<'de>>(
+        &mut self,
+        name: &Cow<'de, str>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        self.0.push((name.clone(), map.next_value()?));
         Ok(())
     }
 }
@@ -147,7 +154,7 @@ fn field_value(value: &RawValue) -> Option<HeaderValue> {
     let text = match value.get().as_bytes().first()? {
         b'"' => {
             let Text(text) = serde_json::from_str(value.get()).ok()?;
-            utf8_percent_encode(&text, UNSAFE).to_string()
+            field_text(&text)
         }
         b'[' => {
             let Texts(texts) = serde_json::from_str(value.get()).ok()?;
@@ -161,4 +168,13 @@ fn field_value(value: &RawValue) -> Option<HeaderValue> {
         _ => value.get().to_owned(), // a number or a boolean
     };
     HeaderValue::try_from(text).ok()
+}
+
+/// Spaces at the ends would be taken off by the recipient (RFC 9110 §5.5); inside they stay.
+fn field_text(text: &str) -> String {
+    let rest = text.trim_start_matches(' ');
+    let inner = rest.trim_end_matches(' ');
+    let before = "%20".repeat(text.len() - rest.len());
+    let after = "%20".repeat(rest.len() - inner.len());
+    format!("{before}{}{after}", utf8_percent_encode(inner, UNSAFE))
 }

@@ -14,7 +14,11 @@ const MAX_MEMBERS: usize = 256;
 /// Takes the members of an object one by one.
 pub(super) trait Object<'de>: Default {
     /// Takes the value of the member `name`; what is of no interest is a [`Skipped`].
-    fn member<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
+    fn member<A: MapAccess<'de>>(
+        &mut self,
+        name: &Cow<'de, str>,
+        map: &mut A,
+    ) -> Result<(), A::Error>;
 }
 
 /// Reads one object and nothing after it.
@@ -192,7 +196,11 @@ mod tests {
     struct Nothing;
 
     impl<'de> Object<'de> for Nothing {
-        fn member<A: MapAccess<'de>>(&mut self, _: &str, map: &mut A) -> Result<(), A::Error> {
+        fn member<A: MapAccess<'de>>(
+            &mut self,
+            _: &Cow<'de, str>,
+            map: &mut A,
+        ) -> Result<(), A::Error> {
             map.next_value::<Skipped>().map(drop)
         }
     }

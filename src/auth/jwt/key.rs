@@ -184,3 +184,64 @@ impl Jwk<'_> {
         Key::from_secret(algorithm, secret).map(|key| key.material)
     }
 }
+
+#[cfg(all(test, any(feature = "crypto-aws-lc", feature = "crypto-rust")))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Whether the key verifies this compact token.
+    fn verifies(jwk: &str, algorithm: Algorithm, token: &str) -> bool {
+        let key = Key::from_jwk(jwk, Origin::Local).unwrap();
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        key.verify(algorithm, message.as_bytes(), &signature)
+    }
+
+    const OKP: &str =
+        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    const EC: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+    const OCT: &str = r#"{"kty":"oct","alg":"HS256","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"}"#;
+
+    #[test]
+    fn the_example_of_rfc_8037() {
+        let a4 = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+        assert!(verifies(OKP, Algorithm::EdDSA, a4));
+        assert!(!verifies(OKP, Algorithm::EdDSA, &a4.replace("eyJ", "eyK")));
+    }
+
+    #[test]
+    fn the_examples_of_rfc_7515() {
+        let claims = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+        let a1 = format!(
+            "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.{claims}.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+        );
+        let a3 = format!(
+            "eyJhbGciOiJFUzI1NiJ9.{claims}.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
+        );
+        assert!(verifies(OCT, Algorithm::HS256, &a1) && verifies(EC, Algorithm::ES256, &a3));
+        assert!(!verifies(OCT, Algorithm::HS256, &a3) && !verifies(EC, Algorithm::ES256, &a1));
+        assert!(
+            !verifies(EC, Algorithm::HS256, &a1),
+            "a public key is no secret"
+        );
+    }
+
+    #[test]
+    fn a_secret_is_not_published() {
+        assert!(Key::from_jwk(OCT, Origin::Remote).is_err());
+        assert!(Key::from_jwk(EC, Origin::Remote).is_ok());
+    }
+
+    #[test]
+    fn a_key_without_an_algorithm_serves_one() {
+        let ec = Key::from_jwk(EC, Origin::Local).unwrap();
+        let served: Vec<_> = Algorithm::ALL
+            .into_iter()
+            .filter(|it| ec.serves(*it, None))
+            .collect();
+        assert_eq!(served, [Algorithm::ES256]);
+        assert!(!ec.serves(Algorithm::ES256, Some(&[Algorithm::RS256])));
+    }
+}

@@ -9,7 +9,7 @@ use tower_layer::Layer;
 use super::{
     forward::{Fields, Forwarding},
     issuer::Issuer,
-    policy::{Judgement, Policy, Verified},
+    policy::{Judgement, Policy, UNKNOWN_KEY, Verified},
     remote::Jwks,
     token::Invalid,
 };
@@ -120,9 +120,9 @@ impl<C: Send + Sync + 'static> JwtLayer<C> {
     /// that name, or under a spelling that some servers take for it (`x_auth_sub`), also from requests that pass
     /// without a token.
     ///
-    /// Strings, numbers and booleans become their text, arrays of strings are joined by spaces; spaces inside of
-    /// a string, control characters, `%` and what is not ASCII are percent-encoded (UTF-8). Other claims, and
-    /// claims that the token does not have, become no field.
+    /// Strings, numbers and booleans become their text, arrays of strings are joined by spaces. Control characters,
+    /// `%` and what is not ASCII are percent-encoded (UTF-8), as are spaces at the ends of a string and in the
+    /// strings of an array. Other claims, and those that the token does not have, become no field.
     ///
     /// # Errors
     ///
@@ -263,7 +263,7 @@ impl<C: Send + Sync + 'static> Jwt<C> {
     fn undecided(&self, keys: &Jwks) -> Rejection {
         match keys.is_empty() {
             true => keys.unavailable(),
-            false => self.refusal(Invalid("The token's key is not known.")),
+            false => self.refusal(UNKNOWN_KEY),
         }
     }
 

@@ -49,8 +49,8 @@
 //! let no = service.oneshot(bare).await.unwrap();
 //! assert_eq!(no.status(), 401);
 //! assert_eq!(no.headers()["www-authenticate"], r#"Bearer realm="gateway""#);
-//! # });
 //! # Ok::<(), tower_gateway::ConfigError>(())
+//! # }).unwrap();
 //! ```
 //!
 //! # Keys

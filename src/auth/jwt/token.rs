@@ -15,6 +15,7 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Invalid(pub(super) &'static str);
 
+pub(super) const WRONG_ALGORITHM: Invalid = Invalid("The token's algorithm is not accepted.");
 pub(super) const MALFORMED: Invalid = Invalid("The token is malformed.");
 
 /// Three parts that are still encoded.
@@ -51,7 +52,7 @@ pub(super) fn decode(part: &str) -> Result<Vec<u8>, Invalid> {
 }
 
 /// Room for the usual header, on the stack.
-pub(super) type HeaderBytes = SmallVec<[u8; 160]>;
+pub(super) type HeaderBytes = SmallVec<[u8; 128]>;
 
 pub(super) fn decode_header(part: &str) -> Result<HeaderBytes, Invalid> {
     let mut bytes = HeaderBytes::new();
@@ -82,7 +83,7 @@ impl<'a> Header<'a> {
 
     pub(super) fn algorithm(&self) -> Result<Algorithm, Invalid> {
         let name = self.alg.as_ref().ok_or(MALFORMED)?;
-        Algorithm::named(&name.0).ok_or(Invalid("The token's algorithm is not accepted."))
+        Algorithm::named(&name.0).ok_or(WRONG_ALGORITHM)
     }
 
     pub(super) fn kid(&self) -> Option<&str> {
@@ -92,21 +93,24 @@ impl<'a> Header<'a> {
     /// Whether the header types the token so. Media types are compared without case and with or without
     /// `application/` (RFC 7515 §4.1.9).
     pub(super) fn is_typed(&self, expected: &str) -> bool {
-        let short = |name: &str| {
-            let name = name.to_ascii_lowercase();
-            name.strip_prefix("application/")
-                .map(str::to_owned)
-                .unwrap_or(name)
+        let long = |name: &str| {
+            name.get(..12)
+                .is_some_and(|it| it.eq_ignore_ascii_case("application/"))
         };
-        self.typ
-            .as_ref()
-            .is_some_and(|it| short(&it.0) == short(expected))
+        let short = |name: &'_ str| if long(name) { 12 } else { 0 };
+        self.typ.as_ref().is_some_and(|it| {
+            it.0[short(&it.0)..].eq_ignore_ascii_case(&expected[short(expected)..])
+        })
     }
 }
 
 impl<'de> Object<'de> for Header<'de> {
-    fn member<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
-        match name {
+    fn member<A: MapAccess<'de>>(
+        &mut self,
+        name: &Cow<'de, str>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match &**name {
             "alg" => self.alg = Some(map.next_value()?),
             "kid" => self.kid = Some(map.next_value()?),
             "typ" => self.typ = Some(map.next_value()?),
@@ -163,8 +167,12 @@ impl<'a> Claims<'a> {
 }
 
 impl<'de> Object<'de> for Claims<'de> {
-    fn member<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
-        match name {
+    fn member<A: MapAccess<'de>>(
+        &mut self,
+        name: &Cow<'de, str>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match &**name {
             "iss" => self.iss = Some(map.next_value()?),
             "sub" => self.sub = Some(map.next_value()?),
             "aud" => self.aud = Some(map.next_value()?),
