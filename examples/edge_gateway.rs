@@ -3,13 +3,15 @@
 //! `cargo run --release --example edge_gateway --all-features` starts it with services and an issuer of its own, and
 //! prints what to try. With `--users`, `--default` and `--jwks` it stands in front of yours; `--help` lists all.
 
-use std::{error::Error, net::SocketAddr, num::NonZeroUsize, path::Path};
+use std::{
+    error::Error, fs::read_to_string as read, net::SocketAddr, num::NonZeroUsize, path::Path,
+};
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tower::ServiceBuilder;
 use tower_gateway::{
-    auth::jwt::{Issuer, Jwks, JwtLayer, KeySet},
+    auth::jwt::{Issuer, Jwks, JwtLayer, KeySet, Keys},
     client::HttpClient,
     client_ip::ClientIpLayer,
     clock::Clock,
@@ -75,13 +77,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let users = origin(&settings.users, "users").await?;
     let default = origin(&settings.default, "default").await?;
     let keys = match settings.jwks.as_deref() {
-        Some(file) if Path::new(file).exists() => {
-            KeySet::from_jwks(std::fs::read_to_string(file)?)?.into()
-        }
-        Some(url) => Jwks::remote(url, HttpClient::new()).start()?,
+        Some(file) if Path::new(file).exists() => Keys::from(KeySet::from_jwks(read(file)?)?),
+        Some(url) => Jwks::remote(url, HttpClient::new())
+            .start::<String, _>()?
+            .into(),
         None => {
             let url = format!("http://{}/jwks.json", demo::spawn(demo.jwks()).await?);
-            Jwks::remote(&url, HttpClient::new()).start()?
+            Jwks::remote(url, HttpClient::new())
+                .start::<String, _>()?
+                .into()
         }
     };
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 /// Serves an app on a port of its own, for as long as the process lives.
-pub async fn spawn(app: Router) -> io::Result<SocketAddr> {
+pub(crate) async fn spawn(app: Router) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -20,7 +20,7 @@ pub async fn spawn(app: Router) -> io::Result<SocketAddr> {
 }
 
 /// Answers every request with its own name and what reached it.
-pub fn service(name: &'static str) -> Router {
+pub(crate) fn service(name: &'static str) -> Router {
     Router::new().fallback(async move |request: Request| {
         let mut fields = Map::new();
         for (field, value) in request.headers() {
@@ -39,12 +39,12 @@ pub fn service(name: &'static str) -> Router {
 }
 
 /// An issuer with a key that was made a moment ago.
-pub struct DemoIssuer {
+pub(crate) struct DemoIssuer {
     pair: EcdsaKeyPair,
 }
 
 impl DemoIssuer {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
         Self {
             pair: pair.expect("the system's random numbers"),
@@ -52,7 +52,7 @@ impl DemoIssuer {
     }
 
     /// Its key set, RFC 7517.
-    pub fn jwks(&self) -> Router {
+    pub(crate) fn jwks(&self) -> Router {
         let point = self.pair.public_key().as_ref(); // 0x04, x, y
         let [x, y] = [&point[1..33], &point[33..]].map(|it| BASE64_URL_SAFE_NO_PAD.encode(it));
         let key =
@@ -62,7 +62,7 @@ impl DemoIssuer {
     }
 
     /// A token for alice that is good for an hour.
-    pub fn token(&self, issuer: &str, audience: &str, now: u64) -> String {
+    pub(crate) fn token(&self, issuer: &str, audience: &str, now: u64) -> String {
         let header = json!({"alg":"ES256","kid":"demo","typ":"JWT"});
         let claims = json!({
             "iss": issuer, "aud": audience, "sub": "alice", "iat": now, "exp": now + 3_600,

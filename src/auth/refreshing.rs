@@ -381,7 +381,6 @@ async fn before<F: Future>(deadline: Sleep, future: F) -> Option<F::Output> {
 
 #[cfg(all(test, feature = "test-util"))]
 mod tests {
-    #![allow(clippy::unwrap_used)]
 
     use super::*;
     use crate::clock::ManualClock;

@@ -1,5 +1,4 @@
 //! The rules of the specifications, and what attackers make of them, row by row.
-#![allow(clippy::unwrap_used)]
 
 #[path = "../support/mod.rs"]
 mod support;

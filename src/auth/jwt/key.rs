@@ -187,7 +187,6 @@ impl Jwk<'_> {
 
 #[cfg(all(test, any(feature = "crypto-aws-lc", feature = "crypto-rust")))]
 mod tests {
-    #![allow(clippy::unwrap_used)]
 
     use super::*;
 
