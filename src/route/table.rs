@@ -63,13 +63,8 @@ impl<S> Table<S> {
                 Err(mistake) => mistakes.add(format!("{route}: {mistake}")),
             }
         }
-        let mut shadowed = Vec::new();
-        hosts
-            .nodes()
-            .for_each(|root| root.shadowed(true, &mut shadowed));
-        shadowed.sort_unstable();
-        for route in shadowed {
-            let route = &routes[route];
+        for index in hosts.shadowed() {
+            let route = &routes[index];
             mistakes.add(format!(
                 "{route} is never reached: other routes take all of its requests"
             ));
@@ -196,9 +191,15 @@ impl Hosts {
         }
     }
 
-    fn nodes(&self) -> impl Iterator<Item = &Node> {
+    /// The routes that are never reached.
+    fn shadowed(&self) -> Vec<usize> {
+        let mut routes = Vec::new();
         let named = self.exact.values().chain(self.below.values());
-        named.chain([&self.any])
+        for root in named.chain([&self.any]) {
+            root.shadowed(true, &mut routes);
+        }
+        routes.sort_unstable();
+        routes
     }
 
     /// The first that is accepted, from the most specific to the least.
