@@ -277,6 +277,31 @@ async fn a_request_in_flight_stays_on_its_table() {
     assert_eq!(text(in_flight.await.unwrap().unwrap()).await, "old");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_swap_under_load_loses_no_request() {
+    let table = |name| Routes::new().exact("/a", named(name));
+    let layer = RouteLayer::new(table("one")).unwrap();
+    let service = layer.layer(named("default"));
+    let load = (0..4).map(|_| {
+        let service = service.clone();
+        tokio::spawn(async move {
+            for _ in 0..500 {
+                let answer = at(&service, "/a").await;
+                assert!(["one /a", "two /a"].contains(&answer.as_str()), "{answer}");
+            }
+        })
+    });
+    let load: Vec<_> = load.collect();
+    while !load.iter().all(tokio::task::JoinHandle::is_finished) {
+        layer.handle().replace(table("two")).unwrap();
+        tokio::task::yield_now().await;
+        layer.handle().replace(table("one")).unwrap();
+    }
+    for task in load {
+        task.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn who_has_no_default_answers_404() {
     let gateway = RouteLayer::new(Routes::<NotFound>::new())
