@@ -1,15 +1,17 @@
 //! The paths of one host: a tree of segments, whose leaves are routes by method.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use http::Method;
+use percent_encoding::percent_decode_str;
 
 use super::pattern::{End, Pattern, Segment};
 
 /// A place in the tree: what is behind so many segments.
 #[derive(Default)]
 pub(super) struct Node {
-    literals: BTreeMap<Box<str>, Node>,
+    /// By decoded text.
+    literals: BTreeMap<Box<[u8]>, Node>,
     capture: Option<Box<Node>>,
     exact: Leaf,
     rest: Leaf,
@@ -20,6 +22,12 @@ pub(super) struct Node {
 #[derive(Default)]
 pub(super) struct Leaf(Vec<(Option<Method>, usize)>);
 
+/// A segment as an upstream reads it: to most, `x%3Acancel` is `x:cancel`. No segment gains a slash by this, for a
+/// path with an encoded one is refused before.
+fn decoded(segment: &str) -> Cow<'_, [u8]> {
+    percent_decode_str(segment).into()
+}
+
 // === impl Node ===
 
 impl Node {
@@ -27,7 +35,7 @@ impl Node {
         let mut node = self;
         for segment in &pattern.segments {
             node = match segment {
-                Segment::Literal(text) => node.literals.entry(text.clone()).or_default(),
+                Segment::Literal(text) => node.literals.entry(decoded(text).into()).or_default(),
                 Segment::Capture(_) => node.capture.get_or_insert_default(),
             };
         }
@@ -61,7 +69,7 @@ impl Node {
             Some((segment, after)) => (segment, Some(after)),
             None => (path, None),
         };
-        let literal = self.literals.get(segment);
+        let literal = self.literals.get(&*decoded(segment));
         if let Some(found) = literal.and_then(|node| node.find(path_after, accept)) {
             return Some(found);
         }
@@ -102,7 +110,7 @@ impl Node {
 
     /// Whether the path that ends with a slash after this place is taken.
     fn slash_taken(&self, method: &Option<Method>) -> bool {
-        let node = self.literals.get("");
+        let node = self.literals.get(&b""[..]);
         node.is_some_and(|node| node.exact.takes(method) || node.prefix.takes(method))
     }
 }

@@ -77,6 +77,31 @@ fn the_most_specific_path_wins() {
 }
 
 #[test]
+fn a_literal_is_compared_decoded() {
+    let table = table(&[
+        Route::prefix("/"),
+        Route::new("/jobs:cancel"),
+        Route::new("/a%3Fb"),
+        Route::prefix("/caf%c3%a9"),
+    ])
+    .unwrap();
+    for (path, route) in [
+        ("/jobs:cancel", "/jobs:cancel"),
+        ("/jobs%3Acancel", "/jobs:cancel"),
+        ("/jobs%253Acancel", "/"),
+        ("/a%3Fb", "/a%3Fb"),
+        ("/caf%C3%A9/x", "/caf%c3%a9"),
+        ("/%FF", "/"),
+    ] {
+        assert_eq!(found(&table, None, "GET", path), route, "{path}");
+    }
+    assert_eq!(
+        mistakes(&[Route::new("/a%3ab"), Route::new("/a:b")]).len(),
+        1
+    );
+}
+
+#[test]
 fn methods() {
     let table = table(&[
         Route::get("/a"),
