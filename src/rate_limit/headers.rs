@@ -54,10 +54,10 @@ impl Fields {
 }
 
 impl Stamp {
-    /// Appends: other limits of the stack have their members in the same lists.
+    /// Appends: other limits of the stack have their members in the same lists. A map that is full stays so.
     pub(super) fn append_to(self, headers: &mut HeaderMap) {
         for (name, value) in self.into_fields() {
-            headers.append(name, value);
+            let _ = headers.try_append(name, value);
         }
     }
 
@@ -72,7 +72,7 @@ fn seconds(duration: Duration) -> u64 {
 }
 
 /// The content of a structured field's string (RFC 9651 §3.3.3); what it cannot hold becomes `_`.
-pub(super) fn quoted(name: &str) -> String {
+fn quoted(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for character in name.chars() {
         match character {

@@ -76,6 +76,7 @@ impl<K: Key> RateLimitLayer<K> {
     }
 
     /// How many keys have a bucket of their own. Default: 1,000,000, which take 51 MiB once they have come.
+    /// At most 2²⁸.
     #[must_use]
     pub fn max_keys(self, max_keys: usize) -> Self {
         self.set(|it| it.max_keys = max_keys)

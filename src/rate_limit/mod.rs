@@ -57,7 +57,8 @@
 //! proxies, put a [`ClientIpLayer`](crate::client_ip::ClientIpLayer) outside, or all the world is one client.
 //!
 //! A layer's counters live in this process. Put the limit by address outside of authentication, so that a flood
-//! of bad credentials costs nothing; a limit by subject goes inside.
+//! of bad credentials costs nothing; a limit by subject goes inside. A limit by route goes inside of what routes: on
+//! a route's service, or on an axum `Router`.
 
 mod headers;
 mod layer;

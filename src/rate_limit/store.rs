@@ -13,6 +13,9 @@ use governor::{nanos::Nanos, state::StateStore};
 /// Slots in a set. With twice as many slots as keys, one key in 50,000 finds its set full.
 const WAYS: usize = 32;
 
+/// More would not fit into memory.
+const MOST_KEYS: usize = 1 << 28;
+
 /// The most that one lock covers is a 64th of the table.
 const SHARDS: usize = 64;
 
@@ -74,7 +77,8 @@ impl Fingerprints {
 impl Store {
     /// Room for `max_keys` keys, in buckets that refill by one each `interval` nanoseconds.
     pub(super) fn new(max_keys: usize, interval: u64) -> Self {
-        let sets = max_keys.saturating_mul(2).div_ceil(WAYS).max(1);
+        let slots = 2 * max_keys.min(MOST_KEYS);
+        let sets = slots.div_ceil(WAYS).max(1);
         let shards = sets.min(SHARDS);
         Self {
             shards: (0..shards).map(|_| Shard::default()).collect(),
@@ -91,8 +95,8 @@ impl Store {
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         if shard.slots.is_empty() {
             // Zeroed pages: touched set by set.
-            shard.tags = vec![[0; _]; self.sets_per_shard];
-            shard.slots = vec![[[0; _]; _]; self.sets_per_shard];
+            shard.tags = vec![[0; WAYS]; self.sets_per_shard];
+            shard.slots = vec![[[0; STATE + 1]; WAYS + 1]; self.sets_per_shard];
         }
         (shard, set / self.shards.len())
     }

@@ -60,7 +60,9 @@
 //!
 //! Before anything is compared, the path is brought into the one form that [`target`](crate::target) describes,
 //! and that form is what the service gets: nothing is judged by one reading and forwarded in another. What can be
-//! read in two ways, path or host, is refused with 400. Captured values stay percent-encoded.
+//! read in two ways, path or host, is refused with 400, and so is an HTTP/1.1 request that names no host (RFC 9112
+//! §3.2). Literals are compared as an upstream decodes them: `/jobs%3Acancel` is `/jobs:cancel`. Captured values
+//! stay percent-encoded.
 //!
 //! # Caveats
 //!
@@ -78,6 +80,7 @@ mod pattern;
 mod routes;
 mod service;
 mod table;
+mod tree;
 
 pub use body::RoutedBody;
 pub use layer::{RouteHandle, RouteLayer};

@@ -65,7 +65,8 @@ impl Route {
     }
 
     /// Takes requests for this host only: `api.example`, or `*.example` for all names below. Compared without
-    /// regard to case, port and final dot. Default: any.
+    /// regard to case, port and final dot. It is part of the pattern that [`MatchedRoute`](crate::MatchedRoute)
+    /// tells: `api.example/v1/users`. Default: any.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());

@@ -8,8 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Method, Request, Response, Version};
 use http_body_util::Full;
+use proptest::prelude::*;
 use tower::{
     Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimitLayer,
     util::BoxCloneSyncService,
@@ -275,6 +277,31 @@ async fn a_request_in_flight_stays_on_its_table() {
     assert_eq!(text(in_flight.await.unwrap().unwrap()).await, "old");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_swap_under_load_loses_no_request() {
+    let table = |name| Routes::new().exact("/a", named(name));
+    let layer = RouteLayer::new(table("one")).unwrap();
+    let service = layer.layer(named("default"));
+    let load = (0..4).map(|_| {
+        let service = service.clone();
+        tokio::spawn(async move {
+            for _ in 0..500 {
+                let answer = at(&service, "/a").await;
+                assert!(["one /a", "two /a"].contains(&answer.as_str()), "{answer}");
+            }
+        })
+    });
+    let load: Vec<_> = load.collect();
+    while !load.iter().all(tokio::task::JoinHandle::is_finished) {
+        layer.handle().replace(table("two")).unwrap();
+        tokio::task::yield_now().await;
+        layer.handle().replace(table("one")).unwrap();
+    }
+    for task in load {
+        task.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn who_has_no_default_answers_404() {
     let gateway = RouteLayer::new(Routes::<NotFound>::new())
@@ -385,4 +412,34 @@ fn every_mistake_of_a_table_is_listed() {
     let error = RouteLayer::new(routes).unwrap_err();
     assert_eq!(error.what(), "route");
     assert_eq!(error.mistakes().len(), 4, "{error}");
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_path_a_service_sees_the_one_that_was_matched(
+        path in "/([ab.;%/\\\\]|%[0-9a-fA-F]{2}|a/b|admin){0,6}",
+    ) {
+        let Ok(uri) = path.parse::<http::Uri>() else { return Ok(()) };
+        let routes = Routes::new()
+            .route(Route::prefix("/a"), named("a"))
+            .route(Route::prefix("/a/b").strip_prefix(), named("b"))
+            .exact("/admin", named("admin"));
+        let sent = gateway(routes).oneshot(request("GET", &uri.to_string())).now_or_never();
+        let response = sent.expect("nothing waits").unwrap();
+        if response.status() == 400 {
+            return Ok(());
+        }
+        let answer = text(response).now_or_never().expect("nothing waits");
+        let (name, seen) = answer.split_once(' ').unwrap();
+        prop_assert_eq!(PathRules::default().canonical(seen).unwrap(), seen);
+        // Decoded as an upstream might: no other route's path appears.
+        let decoded = percent_encoding::percent_decode_str(seen).decode_utf8_lossy();
+        let under = |prefix: &str| decoded.strip_prefix(prefix).is_some_and(|it| it.is_empty() || it.starts_with('/'));
+        match name {
+            "a" => prop_assert!(under("/a") && !under("/a/b")),
+            "admin" => prop_assert_eq!(decoded, "/admin"),
+            "default" => prop_assert!(!under("/a") && decoded != "/admin"),
+            _ => {}
+        }
+    }
 }
