@@ -55,8 +55,9 @@ impl Server {
     /// (`SO_REUSEPORT`): the kernel spreads the connections, and a request never changes threads.
     ///
     /// `make_service` runs once on each thread, inside its runtime, so that pools and caches of connections are
-    /// a core's own. What all cores should share (limits, key sets) it clones in. [`max_connections`]
-    /// (Self::max_connections) counts over all cores. With port 0 the system chooses one port for all.
+    /// a core's own. What all cores should share (limits, key sets) it clones in.
+    /// [`max_connections`](Self::max_connections) counts over all cores. With port 0 the system chooses one port
+    /// for all.
     ///
     /// # Errors
     ///
