@@ -3,7 +3,6 @@
 use std::{
     any::Any,
     convert::Infallible,
-    error::Error,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -12,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -192,9 +191,10 @@ fn panicked(panic: &(dyn Any + Send)) -> BoxError {
     format!("the service panicked: {}", message.unwrap_or("no message")).into()
 }
 
-/// What it takes to answer for a service that failed: the dialect's fields, kept aside only for gRPC.
+/// What it takes to answer for a service that failed: the dialect's fields are kept aside only for gRPC.
 struct Asker {
     method: Method,
+    uri: Uri,
     headers: HeaderMap,
 }
 
@@ -204,6 +204,7 @@ impl Asker {
         let grpc = media.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"));
         Self {
             method: request.method().clone(),
+            uri: request.uri().clone(),
             headers: match media {
                 Some(media) if grpc => {
                     HeaderMap::from_iter([(header::CONTENT_TYPE, media.clone())])
@@ -215,24 +216,15 @@ impl Asker {
 
     /// The refusal that the failure carries, else 500.
     fn failure<B>(&self, error: BoxError) -> Response<Body<B>> {
-        let error: &(dyn Error + 'static) = &*error;
-        let rejection = match Rejection::find(error) {
+        let rejection = match Rejection::find(&*error) {
             Some(rejection) => rejection.clone(),
-            None => Rejection::internal().caused_by(chain(error)),
+            None => Rejection::internal().caused_by(error),
         };
         let mut request = Request::new(());
         *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         event::refused("server", Head::of(&request), &rejection);
         reply(Head::of(&request), rejection)
     }
-}
-
-/// An error and its sources, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let sources = std::iter::successors(Some(error), |&error| error.source());
-    sources
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
