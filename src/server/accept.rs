@@ -21,8 +21,9 @@ use tokio::{
 use super::{
     Asked, BoxError, Drained, Limits,
     activity::Activity,
-    connection::{Accepted, Stage, Watch},
+    connection::Accepted,
     tls::Acceptor,
+    watch::{Stage, Watch},
 };
 use crate::{clock::Clock, event};
 

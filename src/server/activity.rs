@@ -1,7 +1,8 @@
 //! What a connection is waiting for, and until when.
 //!
-//! The connection's parts note what happens; one timer, armed by [`State::due`], acts on it. A request that is
-//! answered at once touches no timer.
+//! The connection's parts note what happens, without a look at the clock. When the connection has nothing left to
+//! do, [`Activity::due`] says until when it may rest: so a request that is answered at once costs one reading of
+//! the clock, and its timer is not touched.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -30,22 +31,53 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// A connection's state, as far as its deadlines go.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct State {
+struct State {
     owed: Owed,
-    since: Instant,
+    /// For what is owed.
+    waits: Wait,
     /// Requests whose response has not ended.
     in_flight: u32,
-    /// Responses that gave data and have not been asked for more.
+    /// Responses that gave something and have not been asked for more.
     untaken: u32,
-    taken_at: Instant,
-    write_blocked: Option<Instant>,
-    lingering: Option<Instant>,
-    closing: Option<Instant>,
-    draining: Option<Instant>,
+    /// Until one of them is.
+    untaken_waits: Wait,
+    write_blocked: Wait,
+    lingering: Wait,
+    closing: Wait,
+    draining: Wait,
     /// The client may be sending what nobody will read.
     unread: bool,
     /// Upgraded: nobody watches the deadlines any more.
     released: bool,
+}
+
+/// Something that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    No,
+    /// Since the connection last rested.
+    Begun,
+    Since(Instant),
+}
+
+impl Wait {
+    /// Begins, unless it has.
+    fn begin(&mut self) {
+        if *self == Self::No {
+            *self = Self::Begun;
+        }
+    }
+
+    /// The deadline; what has begun, begins now.
+    fn until(&mut self, patience: Duration, now: &mut impl FnMut() -> Instant) -> Option<Instant> {
+        if *self == Self::Begun {
+            *self = Self::Since(now());
+        }
+        match *self {
+            Self::Since(since) => since.checked_add(patience),
+            _ => None,
+        }
+    }
 }
 
 /// What the client owes when nothing is in flight.
@@ -72,45 +104,54 @@ impl State {
     fn new(now: Instant) -> Self {
         Self {
             owed: Owed::FirstHead,
-            since: now,
+            waits: Wait::Since(now),
             in_flight: 0,
             untaken: 0,
-            taken_at: now,
-            write_blocked: None,
-            lingering: None,
-            closing: None,
-            draining: None,
+            untaken_waits: Wait::No,
+            write_blocked: Wait::No,
+            lingering: Wait::No,
+            closing: Wait::No,
+            draining: Wait::No,
             unread: false,
             released: false,
         }
     }
 
     /// The next deadline, if the client is the one who keeps us waiting.
-    pub(super) fn due(&self, patience: &Patience) -> Option<(Instant, Then)> {
+    fn due(
+        &mut self,
+        patience: &Patience,
+        now: &mut impl FnMut() -> Instant,
+    ) -> Option<(Instant, Then)> {
         let idle = self.in_flight == 0;
-        let waits = [
-            self.lingering.map(|at| (at, LINGER, Then::Cut)),
-            self.write_blocked.map(|at| (at, patience.write, Then::Cut)),
-            (self.untaken > 0).then_some((self.taken_at, patience.write, Then::Cut)),
-            self.closing
-                .filter(|_| idle)
-                .map(|at| (at, patience.write, Then::Cut)),
-            self.draining
-                .filter(|_| idle && self.closing.is_none())
-                .map(|at| (at, LAST_CALL, Then::Close)),
-            match self.owed {
-                _ if !idle || self.closing.is_some() => None,
-                Owed::FirstHead | Owed::RestOfHead => {
-                    Some((self.since, patience.header, Then::Cut))
-                }
-                Owed::Nothing => Some((self.since, patience.idle, Then::Close)),
-            },
-        ];
-        waits
-            .into_iter()
-            .flatten()
-            .filter_map(|(since, patience, then)| Some((since.checked_add(patience)?, then)))
-            .min_by_key(|(at, _)| *at)
+        let stays = self.closing == Wait::No;
+        let (owed, then) = match self.owed {
+            Owed::FirstHead | Owed::RestOfHead => (patience.header, Then::Cut),
+            Owed::Nothing => (patience.idle, Then::Close),
+        };
+        let mut first = None;
+        let mut wait = |applies: bool, wait: &mut Wait, patience, then| {
+            if applies && let Some(at) = wait.until(patience, now) {
+                first = Some(
+                    first.map_or((at, then), |it: (Instant, Then)| match at < it.0 {
+                        true => (at, then),
+                        false => it,
+                    }),
+                );
+            }
+        };
+        wait(true, &mut self.lingering, LINGER, Then::Cut);
+        wait(true, &mut self.write_blocked, patience.write, Then::Cut);
+        wait(
+            self.untaken > 0,
+            &mut self.untaken_waits,
+            patience.write,
+            Then::Cut,
+        );
+        wait(idle, &mut self.closing, patience.write, Then::Cut);
+        wait(idle && stays, &mut self.draining, LAST_CALL, Then::Close);
+        wait(idle && stays, &mut self.waits, owed, then);
+        first
     }
 
     /// Whether shutdown may say goodbye at once; if not, a first request may be on its way.
@@ -136,16 +177,16 @@ impl Activity {
         &self.clock
     }
 
+    /// The next deadline, if the client is the one who keeps us waiting.
     pub(super) fn due(&self, patience: &Patience) -> Option<(Instant, Then)> {
-        self.state().due(patience)
+        self.state().due(patience, &mut || self.clock.now())
     }
 
     /// The connection speaks HTTP/2, which has frames of its own between requests.
     pub(super) fn speaks_h2(&self) {
-        let now = self.clock.now();
         let mut state = self.state();
         state.owed = Owed::Nothing;
-        state.since = now;
+        state.waits = Wait::Begun;
     }
 
     /// HTTP/1 bytes came in: between requests, a head begins.
@@ -153,7 +194,7 @@ impl Activity {
         let mut state = self.state();
         if state.in_flight == 0 && state.owed == Owed::Nothing {
             state.owed = Owed::RestOfHead;
-            state.since = self.clock.now();
+            state.waits = Wait::Begun;
         }
     }
 
@@ -164,36 +205,32 @@ impl Activity {
     }
 
     pub(super) fn response_ended(&self) {
-        let now = self.clock.now();
         let mut state = self.state();
         state.in_flight -= 1;
-        state.since = now;
+        state.waits = Wait::Begun;
     }
 
-    /// A response gave data, and the client has yet to take it.
+    /// A response gave its head or data, and the client has yet to take it.
     pub(super) fn gave(&self) {
-        let now = self.clock.now();
         let mut state = self.state();
         if state.untaken == 0 {
-            state.taken_at = now;
+            state.untaken_waits = Wait::Begun;
         }
         state.untaken += 1;
     }
 
     pub(super) fn took(&self) {
-        let now = self.clock.now();
         let mut state = self.state();
         state.untaken -= 1;
-        state.taken_at = now;
+        state.untaken_waits = Wait::Begun;
     }
 
     pub(super) fn write_blocked(&self) {
-        let now = self.clock.now();
-        self.state().write_blocked = Some(now);
+        self.state().write_blocked.begin();
     }
 
     pub(super) fn write_moved(&self) {
-        self.state().write_blocked = None;
+        self.state().write_blocked = Wait::No;
     }
 
     /// Something that the client sent, or will, is not going to be read.
@@ -203,11 +240,10 @@ impl Activity {
 
     /// Whether the connection is to read on before it closes.
     pub(super) fn lingers(&self) -> bool {
-        let now = self.clock.now();
         let mut state = self.state();
         let lingers = !state.released && (state.unread || state.owed != Owed::Nothing);
         if lingers {
-            state.lingering.get_or_insert(now);
+            state.lingering.begin();
         }
         lingers
     }
@@ -218,15 +254,13 @@ impl Activity {
     }
 
     pub(super) fn closes(&self) {
-        let now = self.clock.now();
-        self.state().closing.get_or_insert(now);
+        self.state().closing.begin();
     }
 
     /// Shutdown has begun; whether the connection may say goodbye now.
     pub(super) fn drains(&self) -> bool {
-        let now = self.clock.now();
         let mut state = self.state();
-        state.draining.get_or_insert(now);
+        state.draining.begin();
         state.may_close()
     }
 
@@ -253,6 +287,7 @@ mod tests {
         for event in events {
             time.advance(Duration::from_secs(1));
             event(&activity);
+            activity.due(&PATIENCE);
         }
         let (at, then) = activity.due(&PATIENCE)?;
         Some(((at - start).as_secs(), then))

@@ -3,7 +3,6 @@
 use std::{
     any::Any,
     convert::Infallible,
-    error::Error,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -12,14 +11,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header};
-use http_body::{Body as _, Frame, SizeHint};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    BoxError, Limits, PeerCertificate, RequestBody, activity::Activity, request_body::too_large,
+    BoxError, Limits, PeerCertificate, RequestBody,
+    activity::Activity,
+    answer::{Answer, Ticket},
+    request_body::too_large,
 };
 use crate::{
     body::Body, client_ip::PeerAddr, event, guard::Head, rejection::Rejection, reply::reply,
@@ -189,9 +191,10 @@ fn panicked(panic: &(dyn Any + Send)) -> BoxError {
     format!("the service panicked: {}", message.unwrap_or("no message")).into()
 }
 
-/// What it takes to answer for a service that failed: the dialect's fields, kept aside only for gRPC.
+/// What it takes to answer for a service that failed: the dialect's fields are kept aside only for gRPC.
 struct Asker {
     method: Method,
+    uri: Uri,
     headers: HeaderMap,
 }
 
@@ -201,6 +204,7 @@ impl Asker {
         let grpc = media.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"));
         Self {
             method: request.method().clone(),
+            uri: request.uri().clone(),
             headers: match media {
                 Some(media) if grpc => {
                     HeaderMap::from_iter([(header::CONTENT_TYPE, media.clone())])
@@ -212,100 +216,15 @@ impl Asker {
 
     /// The refusal that the failure carries, else 500.
     fn failure<B>(&self, error: BoxError) -> Response<Body<B>> {
-        let error: &(dyn Error + 'static) = &*error;
-        let rejection = match Rejection::find(error) {
+        let rejection = match Rejection::find(&*error) {
             Some(rejection) => rejection.clone(),
-            None => Rejection::internal().caused_by(chain(error)),
+            None => Rejection::internal().caused_by(error),
         };
         let mut request = Request::new(());
         *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         event::refused("server", Head::of(&request), &rejection);
         reply(Head::of(&request), rejection)
-    }
-}
-
-/// An error and its sources, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let sources = std::iter::successors(Some(error), |&error| error.source());
-    sources
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
-/// One request in flight, until it is dropped.
-struct Ticket(Arc<Activity>);
-
-impl Ticket {
-    fn new(activity: Arc<Activity>) -> Self {
-        activity.request_began();
-        Self(activity)
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.0.response_ended();
-    }
-}
-
-pin_project! {
-    /// An answer's content on its way out; notes whether the client takes it.
-    pub(super) struct Answer<B> {
-        #[pin]
-        body: Body<B>,
-        ticket: Ticket,
-        // The head or data was given, and no more has been asked for.
-        given: bool,
-    }
-
-    impl<B> PinnedDrop for Answer<B> {
-        fn drop(this: Pin<&mut Self>) {
-            if this.given {
-                this.ticket.0.took();
-            }
-        }
-    }
-}
-
-impl<B> Answer<B> {
-    fn new(body: Body<B>, ticket: Ticket) -> Self {
-        // An HTTP/2 client that gives no window is asked for nothing, the first frame included.
-        ticket.0.gave();
-        Self {
-            body,
-            ticket,
-            given: true,
-        }
-    }
-}
-
-impl<B: http_body::Body<Data = Bytes>> http_body::Body for Answer<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
-        if std::mem::take(this.given) {
-            this.ticket.0.took();
-        }
-        let frame = ready!(this.body.poll_frame(cx));
-        if matches!(frame, Some(Ok(_))) {
-            *this.given = true;
-            this.ticket.0.gave();
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

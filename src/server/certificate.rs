@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 /// The certificate chain that the client presented and TLS verified, in a request's extensions.
 ///
-/// DER as it came, leaf first. Its presence proves that the chain leads to one of the
-/// [client roots](super::ServerTls::client_roots) and that the client holds the leaf's key.
+/// DER as it came, leaf first. Its presence proves that the chain leads to one of the server's client roots and
+/// that the client holds the leaf's key.
 #[derive(Clone)]
 pub struct PeerCertificate(Arc<[Bytes]>);
 

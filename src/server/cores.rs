@@ -55,8 +55,30 @@ impl Server {
     /// (`SO_REUSEPORT`): the kernel spreads the connections, and a request never changes threads.
     ///
     /// `make_service` runs once on each thread, inside its runtime, so that pools and caches of connections are
-    /// a core's own. What all cores should share (limits, key sets) it clones in. [`max_connections`]
-    /// (Self::max_connections) counts over all cores. With port 0 the system chooses one port for all.
+    /// a core's own. What all cores should share (limits, key sets) it clones in.
+    /// [`max_connections`](Self::max_connections) counts over all cores. With port 0 the system chooses one port
+    /// for all.
+    ///
+    /// ```
+    /// use std::{convert::Infallible, num::NonZeroUsize};
+    /// use http::{Request, Response};
+    /// use tower_gateway::server::{RequestBody, Server};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let make_service = || {
+    ///     tower::service_fn(|_: Request<RequestBody>| async {
+    ///         Ok::<_, Infallible>(Response::new(String::from("hello")))
+    ///     })
+    /// };
+    /// let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    /// let cores = Server::new().serve_per_core(([127, 0, 0, 1], 0).into(), cores, make_service)?;
+    /// // ... until it is time to go:
+    /// let drained = cores.drain()?;
+    /// assert_eq!(drained.cut, 0);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Where there is no `SO_REUSEPORT` (outside of Unix) only one core can be served.
     ///
     /// # Errors
     ///

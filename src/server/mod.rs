@@ -72,6 +72,7 @@
 
 mod accept;
 mod activity;
+mod answer;
 mod ask;
 mod certificate;
 mod connection;
@@ -86,6 +87,7 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "no_tls.rs"]
 mod tls;
+mod watch;
 
 use std::{future::Future, sync::Arc};
 

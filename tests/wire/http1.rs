@@ -398,3 +398,17 @@ async fn expectations_are_met() {
     let answer = converse(stream, b"hello").await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\nhello"));
 }
+
+#[tokio::test]
+async fn content_of_a_get_is_content_whatever_connection_names() {
+    let inner = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    let rig = Rig::start();
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, content-length\r\nContent-Length: {}\r\n\r\n{inner}",
+        inner.len()
+    );
+    let answer = rig.exchange(request).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(rig.seen(), 1);
+    assert!(answer.ends_with(inner), "{answer}");
+}

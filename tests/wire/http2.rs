@@ -347,3 +347,32 @@ async fn a_client_that_gives_no_window_is_cut() {
         soon(client).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_stream_in_flight_outlives_the_shutdown() {
+    let rig = Rig::start();
+    let mut stream = connect(&rig, &[]).await;
+    let headers = frame(HEADERS, END_STREAM | END_HEADERS, 1, &get("/hold"));
+    stream.write_all(&headers).await.unwrap();
+    rig.until(|rig| rig.seen() == 1).await;
+    let service = rig.service.clone();
+    let server = rig.stop();
+    let (mut told, mut held) = (false, Vec::new());
+    while let Some(Frame(kind, _, payload)) = read(&mut stream).await {
+        match kind {
+            PING if payload.len() == 8 => {
+                let _ = stream.write_all(&frame(PING, ACK, 0, &payload)).await;
+            }
+            GOAWAY if !told => {
+                told = true;
+                service.gate.add_permits(1);
+            }
+            DATA => held.extend(payload),
+            _ => {}
+        }
+    }
+    assert!(told);
+    assert_eq!(held, b"held");
+    let drained = soon(server).await.unwrap().unwrap();
+    assert_eq!((drained.finished, drained.cut), (1, 0));
+}
