@@ -126,7 +126,9 @@ fn is_token(text: &str) -> bool {
 /// RFC 9110 §11.2: no commas, no spaces, padding only at the end.
 fn is_token68(text: &str) -> bool {
     let body = text.trim_end_matches('=');
-    let allowed = |it: u8| it.is_ascii_alphanumeric() || b"-._~+/".contains(&it);
+    let allowed = |it: u8| {
+        it.is_ascii_alphanumeric() || matches!(it, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+    };
     !body.is_empty() && body.bytes().all(allowed)
 }
 

@@ -9,7 +9,7 @@ use tower_layer::Layer;
 use super::{
     forward::{Fields, Forwarding},
     issuer::Issuer,
-    policy::{Judgement, Policy, UNKNOWN_KEY, Verified},
+    policy::{Judgement, Policy, UNKNOWN_KEY},
     remote::Jwks,
     token::Invalid,
 };
@@ -232,7 +232,7 @@ impl<C: Send + Sync + 'static> Guard for Jwt<C> {
             }
         };
         match shared.policy.judge(token, shared.clock.unix()) {
-            Judgement::Good(verified) => Verdict::Now(self.admit(verified)),
+            Judgement::Good(identity) => Verdict::Now(self.admit(identity)),
             Judgement::Bad(why) => Verdict::refuse(self.refusal(why)),
             Judgement::UnknownKey(keys) | Judgement::NoKeys(keys) => self.ask(keys, token),
         }
@@ -250,7 +250,7 @@ impl<C: Send + Sync + 'static> Jwt<C> {
             newer.await;
             let now = guard.shared.clock.unix();
             match guard.shared.policy.judge(&token, now) {
-                Judgement::Good(verified) => guard.admit(verified),
+                Judgement::Good(identity) => guard.admit(identity),
                 Judgement::Bad(why) => Err(guard.refusal(why)),
                 Judgement::UnknownKey(keys) | Judgement::NoKeys(keys) => {
                     Err(guard.undecided(&keys))
@@ -271,10 +271,10 @@ impl<C: Send + Sync + 'static> Jwt<C> {
         self.shared.challenge.invalid_token(why.0)
     }
 
-    fn admit(&self, verified: Verified) -> Result<Admitted<C>, Rejection> {
+    fn admit(&self, identity: Identity) -> Result<Admitted<C>, Rejection> {
         let claims = match self.read {
             None => None,
-            Some(read) => match read(&verified.claims) {
+            Some(read) => match read(identity.claims_json()) {
                 Some(claims) => Some(Claims::new(claims)),
                 None => {
                     let why = Invalid("The token's claims are not those that are needed.");
@@ -282,10 +282,9 @@ impl<C: Send + Sync + 'static> Jwt<C> {
                 }
             },
         };
-        let fields = self.shared.forwarding.fields(&verified.claims);
-        let identity = Some(verified.identity);
+        let fields = self.shared.forwarding.fields(identity.claims_json());
         Ok(Admitted {
-            identity,
+            identity: Some(identity),
             claims,
             fields,
             ..self.pass()
