@@ -87,10 +87,15 @@ fn in_query(uri: &Uri) -> Result<Option<&str>, Unreadable> {
     }
 }
 
+/// Whether the credential stands in the URI.
+pub(crate) fn is_in_query(uri: &Uri, sources: Sources) -> bool {
+    sources.query && parameters(uri).any(is_access_token)
+}
+
 /// Takes the credential out of the request, wherever it was read from.
 pub(crate) fn remove<B>(request: &mut Request<B>, sources: Sources) {
     request.headers_mut().remove(header::AUTHORIZATION);
-    if sources.query && parameters(request.uri()).any(is_access_token) {
+    if is_in_query(request.uri(), sources) {
         let rest: Vec<_> = parameters(request.uri())
             .filter(|it| !is_access_token(it))
             .collect();

@@ -303,12 +303,10 @@ impl<T> Shared<T> {
                 Ok(fetched.max_age)
             }
             Err(error) => {
-                event::warning(
-                    self.name,
-                    "a refresh failed; the last good value stays",
-                    &error,
-                );
-                Err(error.to_string())
+                let causes = causes(&*error);
+                let message = "a refresh failed; the last good value stays";
+                event::warning(self.name, message, &causes);
+                Err(causes)
             }
         };
         self.book().end(self.clock.now(), &self.schedule, noted);
@@ -348,6 +346,17 @@ impl<T> Shared<T> {
         );
         None
     }
+}
+
+/// The error and what is beneath it: clients of HTTP say what happened only there.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 /// The task.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use http::{Method, Request, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use serde::de::DeserializeOwned;
 use tower_layer::Layer;
 
@@ -297,6 +297,7 @@ impl<C: Send + Sync + 'static> Jwt<C> {
             identity: None,
             claims: None,
             fields: Fields::new(),
+            in_query: false,
         }
     }
 }
@@ -315,6 +316,7 @@ pub struct Admitted<C> {
     identity: Option<Identity>,
     claims: Option<Claims<C>>,
     fields: Fields,
+    in_query: bool,
 }
 
 impl<C> fmt::Debug for Admitted<C> {
@@ -334,6 +336,7 @@ impl<C: Send + Sync + 'static> Pass for Admitted<C> {
             ..
         } = &*self.shared;
         forwarding.apply(request, &mut self.fields);
+        self.in_query = credential::is_in_query(request.uri(), *sources);
         // What nobody has verified is never passed on, whatever the settings.
         if self.identity.is_none() || !forward_credential {
             credential::remove(request, *sources);
@@ -344,6 +347,16 @@ impl<C: Send + Sync + 'static> Pass for Admitted<C> {
         }
         if let Some(claims) = self.claims.take() {
             extensions.insert(claims);
+        }
+    }
+
+    fn leave<B>(&mut self, response: &mut Response<B>) {
+        // RFC 6750 §2.3: caches must not keep what a token in a URI has opened.
+        if self.in_query && !response.headers().contains_key(header::CACHE_CONTROL) {
+            let private = HeaderValue::from_static("private");
+            response
+                .headers_mut()
+                .insert(header::CACHE_CONTROL, private);
         }
     }
 }
