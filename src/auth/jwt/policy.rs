@@ -25,10 +25,8 @@ pub(super) enum Judgement {
     /// Whom the token speaks for, with all of its claims.
     Good(Identity),
     Bad(Invalid),
-    /// The key is not known; its issuer may have published it since.
-    UnknownKey(Jwks),
-    /// There are no keys to judge by.
-    NoKeys(Jwks),
+    /// The key is not known, or none is; the issuer may have published it since.
+    Undecided(Jwks),
 }
 
 /// What the signature says.
@@ -73,14 +71,14 @@ impl Policy {
         let signature = match issuer.keys() {
             Keys::Fixed(keys) => signed.verify(keys),
             Keys::Remote(jwks) => match &*jwks.current() {
-                None => return Ok(Judgement::NoKeys(jwks.clone())),
+                None => return Ok(Judgement::Undecided(jwks.clone())),
                 Some(keys) => signed.verify(keys),
             },
         };
         match (signature, issuer.keys()) {
             (Signature::Good, _) => {}
             (Signature::UnknownKey, Keys::Remote(jwks)) => {
-                return Ok(Judgement::UnknownKey(jwks.clone()));
+                return Ok(Judgement::Undecided(jwks.clone()));
             }
             (Signature::UnknownKey, Keys::Fixed(_)) => return Err(UNKNOWN_KEY),
             (Signature::Bad, _) => return Err(Invalid("The token's signature does not hold.")),
