@@ -31,7 +31,7 @@ pub struct Identity(Arc<Parts>);
 struct Parts {
     scheme: &'static str,
     subject: Box<str>,
-    issuer: Option<Box<str>>,
+    issuer: Option<Arc<str>>,
     scope: Option<Box<str>>,
     plan: Option<Box<str>>,
     claims: Bytes,
@@ -52,7 +52,7 @@ impl Identity {
 
     /// Who vouches for the subject; subjects are unique only within an issuer (RFC 7519 §4.1.2).
     #[must_use]
-    pub fn with_issuer(self, issuer: impl Into<Box<str>>) -> Self {
+    pub fn with_issuer(self, issuer: impl Into<Arc<str>>) -> Self {
         self.with(|parts| parts.issuer = Some(issuer.into()))
     }
 
@@ -112,6 +112,11 @@ impl Identity {
     /// Whether it holds this scope token; tokens are compared whole and by case.
     pub fn has_scope(&self, scope: &str) -> bool {
         self.scopes().any(|held| held == scope)
+    }
+
+    /// Everything that was said of it: a JSON object, or nothing at all.
+    pub fn claims_json(&self) -> &[u8] {
+        &self.0.claims
     }
 
     /// Its claims as a type of yours.

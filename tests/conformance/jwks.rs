@@ -357,3 +357,39 @@ async fn jwks_08_plain_http_is_a_choice() {
             .is_ok()
     );
 }
+
+#[tokio::test]
+async fn over_real_sockets() {
+    use axum::{Router, response::Redirect, routing::get};
+    use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+
+    let app = Router::new()
+        .route(
+            "/jwks",
+            get(async || ([("cache-control", "max-age=60")], jwks([es256()]))),
+        )
+        .route("/moved", get(async || Redirect::permanent("/jwks")));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let client =
+        Client::builder(TokioExecutor::new()).build_http::<http_body_util::Full<bytes::Bytes>>();
+    let keys = Jwks::remote(format!("{base}/jwks"), client.clone())
+        .start()
+        .unwrap();
+    keys.ready().await.unwrap();
+    assert_eq!((keys.len(), keys.health().refreshes), (1, 1));
+
+    let moved = Jwks::remote(format!("{base}/moved"), client.clone())
+        .start()
+        .unwrap();
+    assert!(moved.ready().await.is_err());
+    assert!(moved.health().last_error.unwrap().contains("308"));
+
+    let nobody = Jwks::remote("http://127.0.0.1:1/jwks", client)
+        .start()
+        .unwrap();
+    assert!(nobody.ready().await.is_err());
+    assert!(nobody.health().last_error.unwrap().contains("refused"));
+}

@@ -176,6 +176,12 @@ async fn jwt_15_the_query_is_read_by_choice_and_cleaned() {
     assert_eq!(refused.status(), 401);
     let choice = layer().accept_query_parameter();
     assert_eq!(reached(&choice, get(&uri)).await, "GET /a?x=%61&y=1\n");
+    let answer = choice
+        .layer(support::echo())
+        .oneshot(get(&uri))
+        .await
+        .unwrap();
+    assert_eq!(answer.headers()["cache-control"], "private");
     // and a body is never looked at
     let form = Request::post("/").header("content-type", "application/x-www-form-urlencoded");
     let form = form

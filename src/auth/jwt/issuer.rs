@@ -39,7 +39,7 @@ impl From<Jwks> for Keys {
 /// An issuer that is trusted, its keys, and what its tokens must say. See the [module docs](super).
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    name: String,
+    name: Arc<str>,
     keys: Keys,
     audience: Audience,
     algorithms: Option<Vec<Algorithm>>,
@@ -60,7 +60,7 @@ enum Audience {
 
 impl Issuer {
     /// Tokens whose `iss` is exactly `name`, verified by these keys.
-    pub fn new(name: impl Into<String>, keys: impl Into<Keys>) -> Self {
+    pub fn new(name: impl Into<Arc<str>>, keys: impl Into<Keys>) -> Self {
         Self {
             name: name.into(),
             keys: keys.into(),
@@ -129,7 +129,7 @@ impl Issuer {
         self
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &Arc<str> {
         &self.name
     }
 

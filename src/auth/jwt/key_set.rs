@@ -1,7 +1,5 @@
 //! The keys of one issuer.
 
-use std::fmt;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -142,11 +140,5 @@ impl KeySet {
             .filter(move |key| kid.is_none() || key.id().is_none() || key.id() == kid)
             .filter(move |key| key.serves(algorithm, chosen))
             .take(MAX_TRIALS)
-    }
-}
-
-impl fmt::Display for KeySet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} keys", self.len())
     }
 }

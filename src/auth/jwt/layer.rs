@@ -1,35 +1,25 @@
-//! The layer: settings, the guard, and what an admission does to a request.
+//! The layer and its settings.
 
 use std::{fmt, sync::Arc};
 
-use http::{Method, Request, header};
 use serde::de::DeserializeOwned;
 use tower_layer::Layer;
 
 use super::{
-    forward::{Fields, Forwarding},
+    forward::Forwarding,
+    guard::{Jwt, Read, Shared},
     issuer::Issuer,
-    policy::{Judgement, Policy, UNKNOWN_KEY, Verified},
-    remote::Jwks,
-    token::Invalid,
+    policy::Policy,
 };
 use crate::{
-    auth::{
-        Challenge,
-        credential::{self, Sources, Unreadable},
-    },
+    auth::{Challenge, credential::Sources},
     clock::Clock,
     config_error::{ConfigError, Mistakes},
-    guard::{Guard, GuardLayer, Guarded, Head, Pass, Verdict},
-    identity::{Claims, Identity},
-    rejection::Rejection,
+    guard::{GuardLayer, Guarded},
 };
 
 /// Longer tokens are refused before any work.
 const MAX_LENGTH: usize = 8 * 1024;
-
-/// Reads claims into a type of the user's.
-type Read<C> = fn(&[u8]) -> Option<C>;
 
 /// Admits requests with a valid token. See the [module docs](super).
 ///
@@ -79,7 +69,7 @@ impl JwtLayer {
         Ok(Self::with(shared, None))
     }
 
-    /// Reads the claims into `C` as well, for handlers, which get [`Claims<C>`]. A token whose claims do not fit
+    /// Reads the claims into `C` as well, for handlers, which get [`Claims<C>`](crate::identity::Claims). A token whose claims do not fit
     /// is refused with 401.
     #[must_use]
     pub fn typed<C>(self) -> JwtLayer<C>
@@ -178,173 +168,5 @@ impl<S, C> Layer<S> for JwtLayer<C> {
 
     fn layer(&self, inner: S) -> Self::Service {
         self.guard.layer(inner)
-    }
-}
-
-/// The guard of [`JwtLayer`].
-pub struct Jwt<C> {
-    shared: Arc<Shared>,
-    read: Option<Read<C>>,
-}
-
-#[derive(Clone)]
-struct Shared {
-    policy: Policy,
-    challenge: Challenge,
-    clock: Clock,
-    sources: Sources,
-    forward_credential: bool,
-    forwarding: Forwarding,
-}
-
-impl<C> Clone for Jwt<C> {
-    fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            read: self.read,
-        }
-    }
-}
-
-impl<C> fmt::Debug for Jwt<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Jwt")
-    }
-}
-
-impl<C: Send + Sync + 'static> Guard for Jwt<C> {
-    const NAME: &'static str = "jwt";
-    type Pass = Admitted<C>;
-
-    fn check(&self, head: Head<'_>) -> Verdict<Admitted<C>> {
-        let shared = &self.shared;
-        if is_preflight(head) {
-            return Verdict::admit(self.pass());
-        }
-        let token = match credential::bearer(head, shared.sources) {
-            Ok(Some(token)) => token,
-            Ok(None) => return Verdict::refuse(shared.challenge.missing()),
-            Err(Unreadable::Ambiguous(why)) => {
-                return Verdict::refuse(shared.challenge.invalid_request(why));
-            }
-            Err(Unreadable::Malformed(why)) => {
-                return Verdict::refuse(shared.challenge.invalid_token(why));
-            }
-        };
-        match shared.policy.judge(token, shared.clock.unix()) {
-            Judgement::Good(verified) => Verdict::Now(self.admit(verified)),
-            Judgement::Bad(why) => Verdict::refuse(self.refusal(why)),
-            Judgement::UnknownKey(keys) | Judgement::NoKeys(keys) => self.ask(keys, token),
-        }
-    }
-}
-
-impl<C: Send + Sync + 'static> Jwt<C> {
-    /// Waits for newer keys and judges again, once; refuses at once where none are to be had.
-    fn ask(&self, keys: Jwks, token: &str) -> Verdict<Admitted<C>> {
-        let Some(newer) = keys.newer() else {
-            return Verdict::refuse(self.undecided(&keys));
-        };
-        let (guard, token) = (self.clone(), token.to_owned());
-        Verdict::later(async move {
-            newer.await;
-            let now = guard.shared.clock.unix();
-            match guard.shared.policy.judge(&token, now) {
-                Judgement::Good(verified) => guard.admit(verified),
-                Judgement::Bad(why) => Err(guard.refusal(why)),
-                Judgement::UnknownKey(keys) | Judgement::NoKeys(keys) => {
-                    Err(guard.undecided(&keys))
-                }
-            }
-        })
-    }
-
-    /// 401 where there are keys and the token's is not among them; 503 where there are none.
-    fn undecided(&self, keys: &Jwks) -> Rejection {
-        match keys.is_empty() {
-            true => keys.unavailable(),
-            false => self.refusal(UNKNOWN_KEY),
-        }
-    }
-
-    fn refusal(&self, why: Invalid) -> Rejection {
-        self.shared.challenge.invalid_token(why.0)
-    }
-
-    fn admit(&self, verified: Verified) -> Result<Admitted<C>, Rejection> {
-        let claims = match self.read {
-            None => None,
-            Some(read) => match read(&verified.claims) {
-                Some(claims) => Some(Claims::new(claims)),
-                None => {
-                    let why = Invalid("The token's claims are not those that are needed.");
-                    return Err(self.refusal(why));
-                }
-            },
-        };
-        let fields = self.shared.forwarding.fields(&verified.claims);
-        let identity = Some(verified.identity);
-        Ok(Admitted {
-            identity,
-            claims,
-            fields,
-            ..self.pass()
-        })
-    }
-
-    fn pass(&self) -> Admitted<C> {
-        Admitted {
-            shared: Arc::clone(&self.shared),
-            identity: None,
-            claims: None,
-            fields: Fields::new(),
-        }
-    }
-}
-
-/// A browser asks what it may ask, and sends no credential (Fetch §4.8); the request proper is judged.
-fn is_preflight(head: Head<'_>) -> bool {
-    let has = |name| head.headers().contains_key(name);
-    head.method() == Method::OPTIONS
-        && has(header::ORIGIN)
-        && has(header::ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// What an admission brings: the identity and the claims in extensions, the token out, claim fields in.
-pub struct Admitted<C> {
-    shared: Arc<Shared>,
-    identity: Option<Identity>,
-    claims: Option<Claims<C>>,
-    fields: Fields,
-}
-
-impl<C> fmt::Debug for Admitted<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admitted")
-            .field("identity", &self.identity)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<C: Send + Sync + 'static> Pass for Admitted<C> {
-    fn enter<B>(&mut self, request: &mut Request<B>) {
-        let Shared {
-            forwarding,
-            sources,
-            forward_credential,
-            ..
-        } = &*self.shared;
-        forwarding.apply(request, &mut self.fields);
-        // What nobody has verified is never passed on, whatever the settings.
-        if self.identity.is_none() || !forward_credential {
-            credential::remove(request, *sources);
-        }
-        let extensions = request.extensions_mut();
-        if let Some(identity) = self.identity.take() {
-            extensions.insert(identity);
-        }
-        if let Some(claims) = self.claims.take() {
-            extensions.insert(claims);
-        }
     }
 }

@@ -83,6 +83,7 @@
 mod algorithm;
 mod crypto;
 mod forward;
+mod guard;
 mod issuer;
 mod json;
 mod key;
@@ -93,7 +94,8 @@ mod remote;
 mod token;
 
 pub use algorithm::Algorithm;
+pub use guard::{Admitted, Jwt};
 pub use issuer::{Issuer, Keys};
 pub use key_set::KeySet;
-pub use layer::{Admitted, Jwt, JwtLayer};
+pub use layer::JwtLayer;
 pub use remote::{Jwks, RemoteJwks};

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::{
     algorithm::{Algorithm, Family},
     issuer::{Issuer, Keys},
@@ -24,18 +22,11 @@ pub(super) struct Policy {
 
 /// What became of a token.
 pub(super) enum Judgement {
-    Good(Verified),
+    /// Whom the token speaks for, with all of its claims.
+    Good(Identity),
     Bad(Invalid),
-    /// The key is not known; its issuer may have published it since.
-    UnknownKey(Jwks),
-    /// There are no keys to judge by.
-    NoKeys(Jwks),
-}
-
-/// A token that holds. Only [`Policy::judge`] makes one.
-pub(super) struct Verified {
-    pub(super) identity: Identity,
-    pub(super) claims: Bytes,
+    /// The key is not known, or none is; the issuer may have published it since.
+    Undecided(Jwks),
 }
 
 /// What the signature says.
@@ -69,7 +60,7 @@ impl Policy {
         let parts = Compact::split(token)?;
         let header = decode_header(parts.header)?;
         let header = Header::read(&header)?;
-        let json = Bytes::from(decode(parts.claims)?);
+        let json = decode(parts.claims)?;
         let claims = Claims::read(&json)?;
         let issuer = self.issuer(&claims)?;
         issuer.check_header(&header)?;
@@ -80,24 +71,21 @@ impl Policy {
         let signature = match issuer.keys() {
             Keys::Fixed(keys) => signed.verify(keys),
             Keys::Remote(jwks) => match &*jwks.current() {
-                None => return Ok(Judgement::NoKeys(jwks.clone())),
+                None => return Ok(Judgement::Undecided(jwks.clone())),
                 Some(keys) => signed.verify(keys),
             },
         };
         match (signature, issuer.keys()) {
             (Signature::Good, _) => {}
             (Signature::UnknownKey, Keys::Remote(jwks)) => {
-                return Ok(Judgement::UnknownKey(jwks.clone()));
+                return Ok(Judgement::Undecided(jwks.clone()));
             }
             (Signature::UnknownKey, Keys::Fixed(_)) => return Err(UNKNOWN_KEY),
             (Signature::Bad, _) => return Err(Invalid("The token's signature does not hold.")),
         }
-        let identity = identity(&claims, &json);
+        let identity = identity(issuer, &claims);
         drop(claims);
-        Ok(Judgement::Good(Verified {
-            identity,
-            claims: json,
-        }))
+        Ok(Judgement::Good(identity.with_claims(json)))
     }
 
     /// The issuer that the token claims to be from. It is not proven yet: it decides only whose keys are tried.
@@ -108,7 +96,7 @@ impl Policy {
             .ok_or(Invalid("The token names no issuer."))?;
         self.issuers
             .iter()
-            .find(|issuer| *issuer.name() == *name.0)
+            .find(|issuer| **issuer.name() == *name.0)
             .ok_or(Invalid("The token is from another issuer."))
     }
 }
@@ -157,15 +145,11 @@ impl<'a> Signed<'a> {
     }
 }
 
-fn identity(claims: &Claims<'_>, json: &Bytes) -> Identity {
-    let text = |it: &Option<super::json::Text<'_>>| it.as_ref().map(|it| Box::<str>::from(&*it.0));
-    let mut identity =
-        Identity::new("jwt", text(&claims.sub).unwrap_or_default()).with_claims(json.clone());
-    if let Some(issuer) = text(&claims.iss) {
-        identity = identity.with_issuer(issuer);
+fn identity(issuer: &Issuer, claims: &Claims<'_>) -> Identity {
+    let subject = claims.sub.as_ref().map_or("", |it| &*it.0);
+    let identity = Identity::new("jwt", subject).with_issuer(issuer.name().clone());
+    match claims.scope() {
+        Some(scope) => identity.with_scope(&*scope),
+        None => identity,
     }
-    if let Some(scope) = claims.scope() {
-        identity = identity.with_scope(&*scope);
-    }
-    identity
 }

@@ -170,6 +170,9 @@ impl<S> RemoteJwks<S> {
         if self.schedule.every.is_zero() || self.schedule.timeout.is_zero() {
             mistakes.add("the refresh interval and the timeout must be longer than zero");
         }
+        if self.schedule.max_staleness < self.schedule.every {
+            mistakes.add("the maximum staleness must not be shorter than the refresh interval");
+        }
         let uri = mistakes.or(uri)?.expect("no mistake was noted");
         let client = self.client;
         let fetch = move || keys(client.clone(), uri.clone());
