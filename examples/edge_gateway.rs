@@ -78,14 +78,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let default = origin(&settings.default, "default").await?;
     let keys = match settings.jwks.as_deref() {
         Some(file) if Path::new(file).exists() => Keys::from(KeySet::from_jwks(read(file)?)?),
-        Some(url) => Jwks::remote(url, HttpClient::new())
-            .start::<String, _>()?
-            .into(),
+        Some(url) => Jwks::remote(url, HttpClient::new()).start()?.into(),
         None => {
             let url = format!("http://{}/jwks.json", demo::spawn(demo.jwks()).await?);
-            Jwks::remote(url, HttpClient::new())
-                .start::<String, _>()?
-                .into()
+            Jwks::remote(url, HttpClient::new()).start()?.into()
         }
     };
 

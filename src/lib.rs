@@ -1,5 +1,6 @@
 //! An embeddable API gateway: authentication, rate limits, routing and proxying as tower layers.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 // The kernel knows no concern.

@@ -15,13 +15,12 @@ pub(crate) struct Document {
 }
 
 /// GETs the document at `uri`, of at most `cap` bytes.
-pub(crate) async fn get<S, R, B>(mut client: S, uri: Uri, cap: usize) -> Result<Document, BoxError>
+pub(crate) async fn get<S, B>(mut client: S, uri: Uri, cap: usize) -> Result<Document, BoxError>
 where
-    S: Service<Request<R>, Response = Response<B>, Error: Into<BoxError>>,
-    R: Default,
+    S: Service<Request<String>, Response = Response<B>, Error: Into<BoxError>>,
     B: http_body::Body<Error: Into<BoxError>>,
 {
-    let mut request = Request::new(R::default());
+    let mut request = Request::new(String::new());
     *request.uri_mut() = uri;
     let accept = header::HeaderValue::from_static("application/json");
     request.headers_mut().insert(header::ACCEPT, accept);

@@ -373,8 +373,7 @@ async fn over_real_sockets() {
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
 
-    let client =
-        Client::builder(TokioExecutor::new()).build_http::<http_body_util::Full<bytes::Bytes>>();
+    let client = Client::builder(TokioExecutor::new()).build_http::<String>();
     let keys = Jwks::remote(format!("{base}/jwks"), client.clone())
         .start()
         .unwrap();

@@ -420,7 +420,7 @@ fn nothing_secret_is_shown() {
 
 #[test]
 fn a_remote_set_needs_a_runtime() {
-    let client = tower::service_fn(|_: Request<Full<Bytes>>| async {
+    let client = tower::service_fn(|_: Request<String>| async {
         Ok::<_, std::convert::Infallible>(http::Response::new(Full::<Bytes>::default()))
     });
     let error = Jwks::remote("https://id.example/jwks", client)

@@ -57,9 +57,9 @@ impl Idp {
     /// The HTTP client through which it is reached.
     pub fn client(
         &self,
-    ) -> BoxCloneSyncService<Request<Full<Bytes>>, Response<Full<Bytes>>, Infallible> {
+    ) -> BoxCloneSyncService<Request<String>, Response<Full<Bytes>>, Infallible> {
         let idp = self.clone();
-        BoxCloneSyncService::new(tower::service_fn(move |request: Request<Full<Bytes>>| {
+        BoxCloneSyncService::new(tower::service_fn(move |request: Request<String>| {
             let idp = idp.clone();
             async move {
                 idp.fetched.lock().unwrap().push(request.uri().to_string());

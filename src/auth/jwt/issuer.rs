@@ -60,9 +60,9 @@ enum Audience {
 
 impl Issuer {
     /// Tokens whose `iss` is exactly `name`, verified by these keys.
-    pub fn new(name: impl Into<Arc<str>>, keys: impl Into<Keys>) -> Self {
+    pub fn new(name: impl AsRef<str>, keys: impl Into<Keys>) -> Self {
         Self {
-            name: name.into(),
+            name: name.as_ref().into(),
             keys: keys.into(),
             audience: Audience::Unset,
             algorithms: None,

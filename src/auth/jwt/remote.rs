@@ -47,7 +47,7 @@ pub struct RemoteJwks<S> {
 
 impl Jwks {
     /// The key set that is published at `url`, fetched through `client`: any tower service that speaks HTTP and
-    /// can be called with an empty request body. TLS, proxies and resolution are the client's; redirects are not
+    /// takes a `Request<String>` (the string is empty). TLS, proxies and resolution are the client's; redirects are not
     /// followed.
     pub fn remote<S>(url: impl Into<String>, client: S) -> RemoteJwks<S> {
         RemoteJwks {
@@ -156,13 +156,12 @@ impl<S> RemoteJwks<S> {
     /// # Errors
     ///
     /// When the URL is not absolute or not `https`, when an interval is zero, or outside of a Tokio runtime.
-    pub fn start<R, B>(self) -> Result<Jwks, ConfigError>
+    pub fn start<B>(self) -> Result<Jwks, ConfigError>
     where
-        S: Service<Request<R>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
+        S: Service<Request<String>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
             + Clone
             + Send
             + 'static,
-        R: Default + Send + 'static,
         B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let mut mistakes = Mistakes::of("jwt");
@@ -181,10 +180,9 @@ impl<S> RemoteJwks<S> {
     }
 }
 
-async fn keys<S, R, B>(client: S, uri: Uri) -> Result<Fetched<KeySet>, BoxError>
+async fn keys<S, B>(client: S, uri: Uri) -> Result<Fetched<KeySet>, BoxError>
 where
-    S: Service<Request<R>, Response = Response<B>, Error: Into<BoxError>>,
-    R: Default,
+    S: Service<Request<String>, Response = Response<B>, Error: Into<BoxError>>,
     B: http_body::Body<Error: Into<BoxError>>,
 {
     let document = fetch::get(client, uri, MAX_DOCUMENT).await?;
