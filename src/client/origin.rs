@@ -144,7 +144,10 @@ impl Origin {
                     request = *again;
                 }
                 Err(Failure::Unsent(_, error) | Failure::Sent(error)) => {
-                    lease.retire();
+                    // An HTTP/2 connection that swallows requests would swallow the next ones too.
+                    if error.kind() == ClientErrorKind::FirstByteTimeout {
+                        lease.retire();
+                    }
                     return Err(error);
                 }
             }

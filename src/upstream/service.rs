@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+    HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
     request::Parts,
     uri::{Authority, PathAndQuery},
 };
@@ -19,7 +19,7 @@ use super::{
     Inner, Upstream, failure,
     fields::{Kept, remove_forged},
     forwarded::{self, Hop},
-    upgrade,
+    framing, upgrade,
     upload::CleanTrailers,
 };
 use crate::{
@@ -105,6 +105,7 @@ impl Inner {
                 "This gateway opens no tunnels.",
             ));
         }
+        framing::of_request(&mut head.headers)?;
         if let Some(via) = &self.policy.via
             && via.is_in(&head.headers)
         {
@@ -187,7 +188,7 @@ impl Inner {
         upgrade: Option<OnUpgrade>,
     ) -> Result<Response<IncomingBody>, Rejection> {
         let received = response.version();
-        normalise_framing(response.status(), response.headers_mut());
+        framing::of_response(response.status(), response.headers_mut())?;
         strip_hop_by_hop(response.headers_mut());
         // RFC 9110 §2.5: the version is the sender's own.
         *response.version_mut() = Version::HTTP_11;
@@ -209,18 +210,5 @@ impl Inner {
             via.sign(response.headers_mut(), received);
         }
         Ok(response)
-    }
-}
-
-/// One reading of where the content ends: RFC 9112 §6.3 (with both framings, the length is not to be believed),
-/// RFC 9110 §8.6 (no length in a 204, and one that is said twice is said once).
-fn normalise_framing(status: StatusCode, headers: &mut HeaderMap) {
-    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
-    if chunked || status == StatusCode::NO_CONTENT || status.is_informational() {
-        headers.remove(header::CONTENT_LENGTH);
-    } else if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1
-        && let Some(length) = headers.remove(header::CONTENT_LENGTH)
-    {
-        headers.insert(header::CONTENT_LENGTH, length);
     }
 }
