@@ -109,20 +109,28 @@ impl Origin {
     ///
     /// The request is sent again only if a connection that was open before turned out to be closed before an
     /// octet of the request had been written to it.
-    pub(crate) async fn send<B>(
+    pub(crate) fn send<B>(
         self: Arc<Self>,
         request: Request<B>,
         need: Need,
-    ) -> Result<Response<IncomingBody>, ClientError>
+    ) -> impl Future<Output = Result<Response<IncomingBody>, ClientError>> + Send + use<B>
     where
         B: http_body::Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
     {
+        let (head, body) = request.into_parts();
+        let (body, upload) = RequestBody::of(body, &self.settings.clock);
+        self.send_body(Request::from_parts(head, body), upload, need)
+    }
+
+    async fn send_body(
+        self: Arc<Self>,
+        mut request: Request<RequestBody>,
+        upload: Option<Arc<Upload>>,
+        need: Need,
+    ) -> Result<Response<IncomingBody>, ClientError> {
         let clock = &self.settings.clock;
         let start = clock.now();
         let total = self.settings.total.and_then(|it| start.checked_add(it));
-        let (head, body) = request.into_parts();
-        let (body, upload) = RequestBody::of(body, clock);
-        let mut request = Request::from_parts(head, body);
         loop {
             let mut lease = self.lease(need, start, total).await?;
             self.address(&mut request, lease.is_http2());
@@ -254,7 +262,8 @@ impl Origin {
             Some(total) if total <= deadline => (total, ClientErrorKind::TotalTimeout),
             _ => (deadline, ClientErrorKind::ConnectTimeout),
         };
-        let (mut connect, mut timer) = (pin!(self.connect(need)), Timer::default());
+        // Boxed: it is rare and large, and each request's future would carry it.
+        let (mut connect, mut timer) = (Box::pin(self.connect(need)), Timer::default());
         poll_fn(|cx| match connect.as_mut().poll(cx) {
             Poll::Ready(lease) => Poll::Ready(lease),
             Poll::Pending => timer

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    future::ready,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -49,52 +50,51 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let inner = Arc::clone(&self.0);
-        Box::pin(async move { Ok(inner.serve(request).await) })
+        let (mut head, body) = request.into_parts();
+        let dialect = head.headers.get(header::CONTENT_TYPE).cloned();
+        let (request, need, upgrade) = match inner.outgoing(&mut head, body) {
+            Ok(outgoing) => outgoing,
+            Err(rejection) => return Box::pin(ready(Ok(refuse(head, dialect, rejection)))),
+        };
+        Box::pin(async move {
+            let response = Arc::clone(&inner.origin).send(request, need).await;
+            let response = response.map_err(failure::rejection);
+            let response = response.and_then(|response| inner.accept(response, upgrade));
+            Ok(response.map_or_else(|no| refuse(head, dialect, no), |yes| yes.map(Body::inner)))
+        })
     }
 }
 
-impl Inner {
-    async fn serve<B>(&self, request: Request<B>) -> Response<Body<IncomingBody>>
-    where
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    {
-        let (mut head, body) = request.into_parts();
-        let dialect = head.headers.get(header::CONTENT_TYPE).cloned();
-        match self.forward(&mut head, body).await {
-            Ok(response) => response.map(Body::inner),
-            Err(rejection) => {
-                // The fields are with the upstream; an answer needs only the one that names its dialect.
-                if let Some(media) = dialect {
-                    head.headers.insert(header::CONTENT_TYPE, media);
-                }
-                event::refused("upstream", Head::from(&head), &rejection);
-                reply(Head::from(&head), rejection)
-            }
-        }
+/// Our own answer. The request's fields are gone; the answer needs only the one that names its dialect.
+fn refuse<B>(
+    mut head: Parts,
+    dialect: Option<HeaderValue>,
+    rejection: Rejection,
+) -> Response<Body<B>> {
+    if let Some(media) = dialect {
+        head.headers.insert(header::CONTENT_TYPE, media);
     }
+    event::refused("upstream", Head::from(&head), &rejection);
+    reply(Head::from(&head), rejection)
+}
 
+/// A request that is ready to be sent, what it needs, and the client's end if it asks for an upgrade.
+type Outgoing<B> = (Request<CleanTrailers<B>>, Need, Option<OnUpgrade>);
+
+impl Inner {
     /// Takes the fields out of `head`; what else is in it stays for an answer of ours.
-    async fn forward<B>(
-        &self,
-        head: &mut Parts,
-        body: B,
-    ) -> Result<Response<IncomingBody>, Rejection>
-    where
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    {
+    fn outgoing<B>(&self, head: &mut Parts, body: B) -> Result<Outgoing<B>, Rejection> {
         let upgrade = self.prepare(head)?;
         let own = head.extensions.get::<OwnFields>().cloned();
         let mut request = Request::new(CleanTrailers::new(body, own));
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = self.uri(&head.uri)?;
         *request.headers_mut() = std::mem::take(&mut head.headers);
-
         let need = match upgrade {
             Some(_) => Need::Http1,
             None => Need::Any,
         };
-        let response = Arc::clone(&self.origin).send(request, need).await;
-        self.accept(response.map_err(failure::rejection)?, upgrade)
+        Ok((request, need, upgrade))
     }
 
     /// Everything that is decided from the head: whether it may go on, and with which fields.
