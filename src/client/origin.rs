@@ -46,8 +46,11 @@ impl Place {
             _ => return None,
         };
         let authority = uri.authority()?.clone();
-        let plain = !authority.as_str().contains('@') && !authority.host().is_empty();
-        plain.then_some(Self { secure, authority })
+        let host = authority.host();
+        let port = authority.as_str().get(host.len()..)?;
+        let plain = !authority.as_str().contains('@') && !host.is_empty();
+        let port_holds = matches!(port, "" | ":") || authority.port_u16().is_some();
+        (plain && port_holds).then_some(Self { secure, authority })
     }
 
     fn address(&self) -> Address {
