@@ -24,7 +24,7 @@ use super::{
     lease::Lease,
     pool::{Http1, Pool},
     settings::HttpVersion,
-    timer::Timer,
+    timer::within,
 };
 
 /// A server, as a URI names it.
@@ -266,14 +266,10 @@ impl Origin {
             _ => (deadline, ClientErrorKind::ConnectTimeout),
         };
         // Boxed: it is rare and large, and each request's future would carry it.
-        let (mut connect, mut timer) = (Box::pin(self.connect(need)), Timer::default());
-        poll_fn(|cx| match connect.as_mut().poll(cx) {
-            Poll::Ready(lease) => Poll::Ready(lease),
-            Poll::Pending => timer
-                .poll(clock, deadline, cx)
-                .map(|()| Err(ClientError::from(kind))),
-        })
-        .await
+        let connect = Box::pin(self.connect(need, deadline));
+        within(clock, deadline, connect)
+            .await
+            .unwrap_or_else(|| Err(kind.into()))
     }
 
     fn reuse(self: &Arc<Self>, need: Need, now: Instant) -> Option<Lease> {
@@ -295,7 +291,11 @@ impl Origin {
         }
     }
 
-    async fn connect(self: &Arc<Self>, need: Need) -> Result<Lease, ClientError> {
+    async fn connect(
+        self: &Arc<Self>,
+        need: Need,
+        deadline: Instant,
+    ) -> Result<Lease, ClientError> {
         let one_for_all = need == Need::Any && self.settings.version == HttpVersion::Http2;
         let _turn = match one_for_all {
             true => Some(self.connecting.lock().await),
@@ -304,7 +304,7 @@ impl Origin {
         if let Some(shared) = one_for_all.then(|| self.pool.shared()).flatten() {
             return Ok(Lease::http2(Arc::clone(self), shared, true));
         }
-        match self.fresh(need).await? {
+        match self.fresh(need, deadline).await? {
             Fresh::Http1(http1) => Ok(Lease::http1(Arc::clone(self), http1, false)),
             Fresh::Http2(http2) => {
                 self.pool.share(http2.clone());
@@ -314,8 +314,8 @@ impl Origin {
         }
     }
 
-    async fn fresh(&self, need: Need) -> Result<Fresh, ClientError> {
-        let tcp = connect::tcp(&self.address).await?;
+    async fn fresh(&self, need: Need, deadline: Instant) -> Result<Fresh, ClientError> {
+        let tcp = connect::tcp(&self.address, &self.settings.clock, deadline).await?;
         let version = match (need, self.settings.version) {
             (Need::Http1, _) => HttpVersion::Http1,
             (Need::Any, version) => version,
