@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use super::{
     body::RequestBody,
     error::{ClientError, ClientErrorKind},
+    place::Address,
     pool::{Http1, Http2, Load},
     timer::{Timer, within},
 };
@@ -20,14 +21,6 @@ const MAX_HEAD: usize = 64 * 1024;
 
 /// More addresses of one name than this are not tried.
 const MAX_ADDRESSES: usize = 16;
-
-/// Where an origin listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
-    /// A name or an address; IPv6 without its brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
-}
 
 /// A connection that has just been made.
 pub(super) enum Fresh {

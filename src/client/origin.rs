@@ -19,52 +19,14 @@ use tokio::runtime::Handle;
 use super::{
     Settings,
     body::{IncomingBody, Limits, RequestBody, Turn, Upload},
-    connect::{self, Address, Fresh},
+    connect::{self, Fresh},
     error::{BoxError, ClientError, ClientErrorKind},
     lease::Lease,
+    place::{Address, Place},
     pool::{Http1, Pool},
     settings::HttpVersion,
     timer::within,
 };
-
-/// A server, as a URI names it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    pub(crate) secure: bool,
-    pub(crate) authority: Authority,
-}
-
-impl Place {
-    /// The place that an absolute URI names.
-    ///
-    /// Nothing, if its scheme is neither `http` nor `https`, or it holds a user's name: that is a credential,
-    /// and has no place in a request line.
-    pub(crate) fn of(uri: &Uri) -> Option<Self> {
-        let secure = match uri.scheme_str()? {
-            "http" => false,
-            "https" => true,
-            _ => return None,
-        };
-        let authority = uri.authority()?.clone();
-        let host = authority.host();
-        let port = authority.as_str().get(host.len()..)?;
-        let plain = !authority.as_str().contains('@') && !host.is_empty();
-        let port_holds = matches!(port, "" | ":") || authority.port_u16().is_some();
-        (plain && port_holds).then_some(Self { secure, authority })
-    }
-
-    fn address(&self) -> Address {
-        let host = self.authority.host();
-        let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-        Address {
-            host: bare.unwrap_or(host).to_owned(),
-            port: self
-                .authority
-                .port_u16()
-                .unwrap_or(if self.secure { 443 } else { 80 }),
-        }
-    }
-}
 
 /// An origin server and the connections to it.
 #[derive(Debug)]
