@@ -37,6 +37,7 @@ mod connect;
 mod error;
 mod lease;
 mod origin;
+mod place;
 mod pool;
 #[cfg(feature = "tls")]
 mod secure;
@@ -70,7 +71,8 @@ pub use settings::HttpVersion;
 pub(crate) use error::BoxError;
 #[cfg(feature = "upstream")]
 pub(crate) use origin::Need;
-pub(crate) use origin::{Origin, Place};
+pub(crate) use origin::Origin;
+pub(crate) use place::Place;
 pub(crate) use settings::{Settings, bounded};
 
 /// More origins than this are not remembered at a time.

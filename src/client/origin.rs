@@ -19,49 +19,14 @@ use tokio::runtime::Handle;
 use super::{
     Settings,
     body::{IncomingBody, Limits, RequestBody, Turn, Upload},
-    connect::{self, Address, Fresh},
+    connect::{self, Fresh},
     error::{BoxError, ClientError, ClientErrorKind},
     lease::Lease,
+    place::{Address, Place},
     pool::{Http1, Pool},
     settings::HttpVersion,
-    timer::Timer,
+    timer::within,
 };
-
-/// A server, as a URI names it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    pub(crate) secure: bool,
-    pub(crate) authority: Authority,
-}
-
-impl Place {
-    /// The place that an absolute URI names.
-    ///
-    /// Nothing, if its scheme is neither `http` nor `https`, or it holds a user's name: that is a credential,
-    /// and has no place in a request line.
-    pub(crate) fn of(uri: &Uri) -> Option<Self> {
-        let secure = match uri.scheme_str()? {
-            "http" => false,
-            "https" => true,
-            _ => return None,
-        };
-        let authority = uri.authority()?.clone();
-        let plain = !authority.as_str().contains('@') && !authority.host().is_empty();
-        plain.then_some(Self { secure, authority })
-    }
-
-    fn address(&self) -> Address {
-        let host = self.authority.host();
-        let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-        Address {
-            host: bare.unwrap_or(host).to_owned(),
-            port: self
-                .authority
-                .port_u16()
-                .unwrap_or(if self.secure { 443 } else { 80 }),
-        }
-    }
-}
 
 /// An origin server and the connections to it.
 #[derive(Debug)]
@@ -109,20 +74,28 @@ impl Origin {
     ///
     /// The request is sent again only if a connection that was open before turned out to be closed before an
     /// octet of the request had been written to it.
-    pub(crate) async fn send<B>(
+    pub(crate) fn send<B>(
         self: Arc<Self>,
         request: Request<B>,
         need: Need,
-    ) -> Result<Response<IncomingBody>, ClientError>
+    ) -> impl Future<Output = Result<Response<IncomingBody>, ClientError>> + Send + use<B>
     where
         B: http_body::Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
     {
+        let (head, body) = request.into_parts();
+        let (body, upload) = RequestBody::of(body, &self.settings.clock);
+        self.send_body(Request::from_parts(head, body), upload, need)
+    }
+
+    async fn send_body(
+        self: Arc<Self>,
+        mut request: Request<RequestBody>,
+        upload: Option<Arc<Upload>>,
+        need: Need,
+    ) -> Result<Response<IncomingBody>, ClientError> {
         let clock = &self.settings.clock;
         let start = clock.now();
         let total = self.settings.total.and_then(|it| start.checked_add(it));
-        let (head, body) = request.into_parts();
-        let (body, upload) = RequestBody::of(body, clock);
-        let mut request = Request::from_parts(head, body);
         loop {
             let mut lease = self.lease(need, start, total).await?;
             self.address(&mut request, lease.is_http2());
@@ -144,7 +117,10 @@ impl Origin {
                     request = *again;
                 }
                 Err(Failure::Unsent(_, error) | Failure::Sent(error)) => {
-                    lease.retire();
+                    // An HTTP/2 connection that swallows requests would swallow the next ones too.
+                    if error.kind() == ClientErrorKind::FirstByteTimeout {
+                        lease.retire();
+                    }
                     return Err(error);
                 }
             }
@@ -251,14 +227,11 @@ impl Origin {
             Some(total) if total <= deadline => (total, ClientErrorKind::TotalTimeout),
             _ => (deadline, ClientErrorKind::ConnectTimeout),
         };
-        let (mut connect, mut timer) = (pin!(self.connect(need)), Timer::default());
-        poll_fn(|cx| match connect.as_mut().poll(cx) {
-            Poll::Ready(lease) => Poll::Ready(lease),
-            Poll::Pending => timer
-                .poll(clock, deadline, cx)
-                .map(|()| Err(ClientError::from(kind))),
-        })
-        .await
+        // Boxed: it is rare and large, and each request's future would carry it.
+        let connect = Box::pin(self.connect(need, deadline));
+        within(clock, deadline, connect)
+            .await
+            .unwrap_or_else(|| Err(kind.into()))
     }
 
     fn reuse(self: &Arc<Self>, need: Need, now: Instant) -> Option<Lease> {
@@ -280,7 +253,11 @@ impl Origin {
         }
     }
 
-    async fn connect(self: &Arc<Self>, need: Need) -> Result<Lease, ClientError> {
+    async fn connect(
+        self: &Arc<Self>,
+        need: Need,
+        deadline: Instant,
+    ) -> Result<Lease, ClientError> {
         let one_for_all = need == Need::Any && self.settings.version == HttpVersion::Http2;
         let _turn = match one_for_all {
             true => Some(self.connecting.lock().await),
@@ -289,7 +266,7 @@ impl Origin {
         if let Some(shared) = one_for_all.then(|| self.pool.shared()).flatten() {
             return Ok(Lease::http2(Arc::clone(self), shared, true));
         }
-        match self.fresh(need).await? {
+        match self.fresh(need, deadline).await? {
             Fresh::Http1(http1) => Ok(Lease::http1(Arc::clone(self), http1, false)),
             Fresh::Http2(http2) => {
                 self.pool.share(http2.clone());
@@ -299,8 +276,8 @@ impl Origin {
         }
     }
 
-    async fn fresh(&self, need: Need) -> Result<Fresh, ClientError> {
-        let tcp = connect::tcp(&self.address).await?;
+    async fn fresh(&self, need: Need, deadline: Instant) -> Result<Fresh, ClientError> {
+        let tcp = connect::tcp(&self.address, &self.settings.clock, deadline).await?;
         let version = match (need, self.settings.version) {
             (Need::Http1, _) => HttpVersion::Http1,
             (Need::Any, version) => version,

@@ -35,7 +35,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             version: HttpVersion::default(),
-            tls: Secure::default(),
+            tls: Default::default(),
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(30),
             idle: Duration::from_secs(60),

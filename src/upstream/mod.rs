@@ -43,6 +43,7 @@
 mod failure;
 mod fields;
 mod forwarded;
+mod framing;
 mod service;
 mod upgrade;
 mod upload;

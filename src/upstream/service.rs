@@ -2,13 +2,14 @@
 
 use std::{
     convert::Infallible,
+    future::ready,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+    HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
     request::Parts,
     uri::{Authority, PathAndQuery},
 };
@@ -19,7 +20,7 @@ use super::{
     Inner, Upstream, failure,
     fields::{Kept, remove_forged},
     forwarded::{self, Hop},
-    upgrade,
+    framing, upgrade,
     upload::CleanTrailers,
 };
 use crate::{
@@ -49,52 +50,51 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let inner = Arc::clone(&self.0);
-        Box::pin(async move { Ok(inner.serve(request).await) })
+        let (mut head, body) = request.into_parts();
+        let dialect = head.headers.get(header::CONTENT_TYPE).cloned();
+        let (request, need, upgrade) = match inner.outgoing(&mut head, body) {
+            Ok(outgoing) => outgoing,
+            Err(rejection) => return Box::pin(ready(Ok(refuse(head, dialect, rejection)))),
+        };
+        Box::pin(async move {
+            let response = Arc::clone(&inner.origin).send(request, need).await;
+            let response = response.map_err(failure::rejection);
+            let response = response.and_then(|response| inner.accept(response, upgrade));
+            Ok(response.map_or_else(|no| refuse(head, dialect, no), |yes| yes.map(Body::inner)))
+        })
     }
 }
 
-impl Inner {
-    async fn serve<B>(&self, request: Request<B>) -> Response<Body<IncomingBody>>
-    where
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    {
-        let (mut head, body) = request.into_parts();
-        let dialect = head.headers.get(header::CONTENT_TYPE).cloned();
-        match self.forward(&mut head, body).await {
-            Ok(response) => response.map(Body::inner),
-            Err(rejection) => {
-                // The fields are with the upstream; an answer needs only the one that names its dialect.
-                if let Some(media) = dialect {
-                    head.headers.insert(header::CONTENT_TYPE, media);
-                }
-                event::refused("upstream", Head::from(&head), &rejection);
-                reply(Head::from(&head), rejection)
-            }
-        }
+/// Our own answer. The request's fields are gone; the answer needs only the one that names its dialect.
+fn refuse<B>(
+    mut head: Parts,
+    dialect: Option<HeaderValue>,
+    rejection: Rejection,
+) -> Response<Body<B>> {
+    if let Some(media) = dialect {
+        head.headers.insert(header::CONTENT_TYPE, media);
     }
+    event::refused("upstream", Head::from(&head), &rejection);
+    reply(Head::from(&head), rejection)
+}
 
+/// A request that is ready to be sent, what it needs, and the client's end if it asks for an upgrade.
+type Outgoing<B> = (Request<CleanTrailers<B>>, Need, Option<OnUpgrade>);
+
+impl Inner {
     /// Takes the fields out of `head`; what else is in it stays for an answer of ours.
-    async fn forward<B>(
-        &self,
-        head: &mut Parts,
-        body: B,
-    ) -> Result<Response<IncomingBody>, Rejection>
-    where
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    {
+    fn outgoing<B>(&self, head: &mut Parts, body: B) -> Result<Outgoing<B>, Rejection> {
         let upgrade = self.prepare(head)?;
         let own = head.extensions.get::<OwnFields>().cloned();
         let mut request = Request::new(CleanTrailers::new(body, own));
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = self.uri(&head.uri)?;
         *request.headers_mut() = std::mem::take(&mut head.headers);
-
         let need = match upgrade {
             Some(_) => Need::Http1,
             None => Need::Any,
         };
-        let response = Arc::clone(&self.origin).send(request, need).await;
-        self.accept(response.map_err(failure::rejection)?, upgrade)
+        Ok((request, need, upgrade))
     }
 
     /// Everything that is decided from the head: whether it may go on, and with which fields.
@@ -105,6 +105,7 @@ impl Inner {
                 "This gateway opens no tunnels.",
             ));
         }
+        framing::of_request(&mut head.headers)?;
         if let Some(via) = &self.policy.via
             && via.is_in(&head.headers)
         {
@@ -187,7 +188,7 @@ impl Inner {
         upgrade: Option<OnUpgrade>,
     ) -> Result<Response<IncomingBody>, Rejection> {
         let received = response.version();
-        normalise_framing(response.status(), response.headers_mut());
+        framing::of_response(response.status(), response.headers_mut())?;
         strip_hop_by_hop(response.headers_mut());
         // RFC 9110 §2.5: the version is the sender's own.
         *response.version_mut() = Version::HTTP_11;
@@ -209,18 +210,5 @@ impl Inner {
             via.sign(response.headers_mut(), received);
         }
         Ok(response)
-    }
-}
-
-/// One reading of where the content ends: RFC 9112 §6.3 (with both framings, the length is not to be believed),
-/// RFC 9110 §8.6 (no length in a 204, and one that is said twice is said once).
-fn normalise_framing(status: StatusCode, headers: &mut HeaderMap) {
-    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
-    if chunked || status == StatusCode::NO_CONTENT || status.is_informational() {
-        headers.remove(header::CONTENT_LENGTH);
-    } else if headers.get_all(header::CONTENT_LENGTH).iter().count() > 1
-        && let Some(length) = headers.remove(header::CONTENT_LENGTH)
-    {
-        headers.insert(header::CONTENT_LENGTH, length);
     }
 }

@@ -282,3 +282,42 @@ async fn an_empty_body_of_any_kind_is_sent_without_framing_that_says_otherwise()
     .await;
     assert!(seen.contains("content-length: 0"), "{seen}");
 }
+
+#[test]
+fn connections_of_a_runtime_that_has_ended_cost_no_request() {
+    // As in a process with a runtime per core, or a test with one per case, that share an upstream.
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let serving = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let origin = serving.block_on(echo());
+    for upstream in [origin.upstream(), origin.upstream().http2()] {
+        for _ in 0..5 {
+            let upstream = upstream.clone();
+            let seen = runtime().block_on(async move {
+                let post = Request::post("/").body(Full::<Bytes>::from("content"));
+                let response = upstream.oneshot(post.unwrap()).await.unwrap();
+                assert_eq!(response.status(), 200);
+                text(response).await
+            });
+            assert!(seen.ends_with("content"), "{seen}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_next_address_is_tried_when_one_does_not_answer() {
+    // `localhost` has ::1 and 127.0.0.1 on most machines; the origin listens on the latter only.
+    let origin = echo().await;
+    let upstream =
+        tower_gateway::upstream::Upstream::new(format!("http://localhost:{}", origin.addr.port()));
+    let response = upstream.unwrap().oneshot(get("/")).await.unwrap();
+    assert_eq!(response.status(), 200);
+}

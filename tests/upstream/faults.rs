@@ -270,3 +270,47 @@ async fn what_a_layer_says_of_the_body_is_what_the_client_gets() {
         assert_problem(response, 413, "content-too-large").await;
     }
 }
+
+#[tokio::test]
+async fn a_request_with_two_framings_is_forwarded_with_one_or_not_at_all() {
+    let origin = super::origin::echo().await;
+    let front = front(origin.upstream()).await;
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let (length, chunked) = ("Content-Length: 4\r\n", "Transfer-Encoding: chunked\r\n");
+    for framing in [format!("{length}{chunked}"), format!("{chunked}{length}")] {
+        let request =
+            format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n5\r\nhello\r\n0\r\n\r\n{smuggled}");
+        let answer = talk(front, &request).await;
+        let one =
+            answer.contains("transfer-encoding: chunked") && !answer.contains("content-length: 4");
+        assert!(answer.starts_with("HTTP/1.1 400") || one, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn codings_that_nobody_decoded_are_not_dropped() {
+    let origin = super::origin::echo().await;
+    let front = front(origin.upstream()).await;
+    for coding in [
+        "gzip, chunked",
+        "identity, chunked",
+        "chunked, chunked",
+        "cow\r\nTransfer-Encoding: chunked",
+        "gzip",
+    ] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: {coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        );
+        let answer = talk(front, &request).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 400") || answer.starts_with("HTTP/1.1 501"),
+            "{coding}: {answer}"
+        );
+    }
+    assert_eq!(origin.accepted(), 0);
+    let origin =
+        says("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+            .await;
+    let response = origin.upstream().oneshot(get("/")).await.unwrap();
+    assert_problem(response, 502, "bad-gateway").await;
+}

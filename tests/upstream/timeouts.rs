@@ -1,4 +1,12 @@
-use std::{convert::Infallible, future::Future, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -82,19 +90,26 @@ async fn an_address_that_does_not_answer_is_given_up_on() {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener: TcpListener = socket.listen(1).unwrap();
     let addr = listener.local_addr().unwrap();
-    let mut queue = Vec::new();
-    for _ in 0..4 {
-        let connect = tokio::net::TcpStream::connect(addr);
-        if let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(50), connect).await {
-            queue.push(stream);
-        }
-    }
+    let queued = Arc::new(AtomicUsize::new(0));
+    let connects: Vec<_> = (0..8)
+        .map(|_| {
+            let queued = Arc::clone(&queued);
+            tokio::spawn(async move {
+                let stream = tokio::net::TcpStream::connect(addr).await;
+                queued.fetch_add(1, SeqCst);
+                std::future::pending::<()>().await;
+                drop(stream);
+            })
+        })
+        .collect();
+    until(|| queued.load(SeqCst) == 2).await; // Linux queues one more than it is told
     let (clock, time) = Clock::manual();
     let upstream = Upstream::new(format!("http://{addr}"))
         .unwrap()
         .clock(clock)
         .connect_timeout(5 * SECOND);
     assert_504(after(&time, 5 * SECOND, upstream.oneshot(get("/"))).await).await;
+    connects.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test]

@@ -148,3 +148,14 @@ async fn when_one_side_dies_the_other_is_closed() {
     client.read_to_string(&mut head).await.unwrap();
     assert!(head.ends_with("first"), "{head}");
 }
+
+#[tokio::test]
+async fn an_upstream_that_speaks_http2_only_is_not_asked_to_upgrade() {
+    let origin = super::origin::echo().await;
+    let front = front(origin.upstream().http2()).await;
+    let request =
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\n\r\n";
+    let answer = talk(front, request).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(!answer.contains("\nupgrade: websocket"), "{answer}");
+}
