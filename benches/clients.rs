@@ -42,9 +42,7 @@ const CONNECTIONS: usize = 32;
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     match args.as_slice() {
         ["origin"] => runtime.block_on(origin()),
@@ -64,10 +62,7 @@ fn parse<T: std::str::FromStr>(text: &str) -> T {
 fn compare(real: bool) {
     let (rounds, count) = if real { (7, 60_000) } else { (1, 200) };
     let (_origin, addr) = server(&["origin"]);
-    println!(
-        "{:<12} {:>14} {:>8} {:>14} {:>8}",
-        "", "client µs/req", "", "proxy µs/req", ""
-    );
+    println!("{:<12} {:>14} {:>8} {:>14} {:>8}", "", "client µs/req", "", "proxy µs/req", "");
     let mut best = [[f64::MAX; 2]; CONTENDERS.len()];
     for _ in 0..rounds {
         for (kind, best) in CONTENDERS.iter().zip(&mut best) {
@@ -181,10 +176,7 @@ where
 
 fn get(addr: SocketAddr) -> Request<Empty<Bytes>> {
     let uri = format!("http://{addr}/users/7");
-    Request::get(uri)
-        .header("accept", "application/json")
-        .body(Empty::new())
-        .expect("a request")
+    Request::get(uri).header("accept", "application/json").body(Empty::new()).expect("a request")
 }
 
 /// So many requests over 32 connections; says what one cost.
@@ -193,10 +185,8 @@ async fn client(kind: &str, addr: SocketAddr, count: usize) {
     let pooled = cache::builder()
         .executor(TokioExecutor::new())
         .build(tower::service_fn(move |()| Box::pin(connect(addr))));
-    let (ours, upstream) = (
-        HttpClient::new(),
-        Upstream::new(format!("http://{addr}")).expect("an origin"),
-    );
+    let (ours, upstream) =
+        (HttpClient::new(), Upstream::new(format!("http://{addr}")).expect("an origin"));
     let run = async |count: usize| {
         let each = count / CONNECTIONS;
         let tasks: Vec<_> = (0..CONNECTIONS)
@@ -215,10 +205,8 @@ async fn client(kind: &str, addr: SocketAddr, count: usize) {
                                 .await
                                 .expect("connected");
                             sender.inner_mut().ready().await.expect("open");
-                            let response = sender
-                                .inner_mut()
-                                .send_request(origin_form(get(addr)))
-                                .await;
+                            let response =
+                                sender.inner_mut().send_request(origin_form(get(addr))).await;
                             drain(response.expect("a response")).await; // the connection goes back after it
                         }
                     }))
@@ -267,13 +255,7 @@ async fn bare(addr: SocketAddr, times: usize) {
     let mut sender = connect(addr).await.expect("connected");
     for _ in 0..times {
         sender.ready().await.expect("open");
-        drain(
-            sender
-                .send_request(origin_form(get(addr)))
-                .await
-                .expect("a response"),
-        )
-        .await;
+        drain(sender.send_request(origin_form(get(addr))).await.expect("a response")).await;
     }
 }
 
@@ -290,10 +272,7 @@ where
 
 fn origin_form<B>(mut request: Request<B>) -> Request<B> {
     let uri = std::mem::take(request.uri_mut()).into_parts();
-    if let Some(host) = uri
-        .authority
-        .and_then(|it| HeaderValue::from_str(it.as_str()).ok())
-    {
+    if let Some(host) = uri.authority.and_then(|it| HeaderValue::from_str(it.as_str()).ok()) {
         request.headers_mut().insert(header::HOST, host);
     }
     *request.uri_mut() = uri.path_and_query.map_or_else(Uri::default, Uri::from);
@@ -351,10 +330,7 @@ async fn proxy(kind: &str, addr: SocketAddr) {
                         let mut sender = pooled.ready().await?.call(()).await?;
                         sender.inner_mut().ready().await?;
                         let response = sender.inner_mut().send_request(request).await?;
-                        Ok::<_, BoxError>(response.map(|body| Held {
-                            body,
-                            _sender: sender,
-                        }))
+                        Ok::<_, BoxError>(response.map(|body| Held { body, _sender: sender }))
                     }
                 })
             })
@@ -389,10 +365,7 @@ async fn proxy(kind: &str, addr: SocketAddr) {
 
 fn absolute(mut request: Request<Incoming>, addr: SocketAddr) -> Request<Incoming> {
     let target = request.uri().path_and_query().map_or("/", |it| it.as_str());
-    let uri = Uri::builder()
-        .scheme("http")
-        .authority(addr.to_string())
-        .path_and_query(target);
+    let uri = Uri::builder().scheme("http").authority(addr.to_string()).path_and_query(target);
     *request.uri_mut() = uri.build().expect("a URI");
     request
 }
@@ -426,9 +399,7 @@ impl<S: Unpin> http_body::Body for Held<S> {
 /// So many requests over 32 connections to a front.
 async fn load(front: SocketAddr, count: usize) {
     let each = count / CONNECTIONS;
-    let tasks: Vec<_> = (0..CONNECTIONS)
-        .map(|_| tokio::spawn(bare(front, each)))
-        .collect();
+    let tasks: Vec<_> = (0..CONNECTIONS).map(|_| tokio::spawn(bare(front, each))).collect();
     for task in tasks {
         task.await.expect("no panic");
     }

@@ -31,10 +31,7 @@ fn cost(mut operation: impl FnMut(usize)) -> Cost {
     const RUNS: usize = 200;
     const TURNS: usize = 5_000;
     let clock = Clock::system();
-    let mut best = Cost {
-        nanos: f64::MAX,
-        allocations: f64::MAX,
-    };
+    let mut best = Cost { nanos: f64::MAX, allocations: f64::MAX };
     for run in 0..RUNS {
         let region = Region::new(ALLOCATOR);
         let start = clock.now();
@@ -55,10 +52,7 @@ fn report(name: &str, cost: Cost, without: Cost) {
     );
 }
 
-const NOTHING: Cost = Cost {
-    nanos: 0.0,
-    allocations: 0.0,
-};
+const NOTHING: Cost = Cost { nanos: 0.0, allocations: 0.0 };
 
 fn leaf()
 -> impl Service<Request<()>, Response = Response<String>, Error = Infallible, Future: Send> + Clone
@@ -73,12 +67,7 @@ fn call<S, B>(service: &mut S, request: Request<()>)
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
 {
-    black_box(
-        service
-            .call(request)
-            .now_or_never()
-            .is_some_and(|it| it.is_ok()),
-    );
+    black_box(service.call(request).now_or_never().is_some_and(|it| it.is_ok()));
 }
 
 fn from(client: usize) -> Request<()> {
@@ -94,18 +83,10 @@ fn rate_limit() {
     let endless = || RateLimitLayer::new(Quota::per_second(u32::MAX), key::client_ip());
     let limited = |name, layer: RateLimitLayer<key::ClientIp>, clients: usize| {
         let mut service = layer.layer(leaf());
-        report(
-            name,
-            cost(|n| call(&mut service, from(n % clients))),
-            without,
-        );
+        report(name, cost(|n| call(&mut service, from(n % clients))), without);
     };
     limited("limit, one client, admitted", endless(), 1);
-    limited(
-        "limit, one client, admitted, no fields",
-        endless().hide_fields(),
-        1,
-    );
+    limited("limit, one client, admitted, no fields", endless().hide_fields(), 1);
     limited("limit, 100,000 clients, admitted", endless(), 100_000);
     let day = RateLimitLayer::new(Quota::per_day(1), key::client_ip());
     limited("limit, one client, refused", day, 1);
@@ -118,16 +99,8 @@ fn rate_limit() {
             black_box(peer.check_key(&ip).is_ok());
         })
     };
-    report(
-        "governor's own keyed limiter, one client",
-        check(1),
-        NOTHING,
-    );
-    report(
-        "governor's own keyed limiter, 100,000 clients",
-        check(100_000),
-        NOTHING,
-    );
+    report("governor's own keyed limiter, one client", check(1), NOTHING);
+    report("governor's own keyed limiter, 100,000 clients", check(100_000), NOTHING);
 }
 
 /// What a limit holds after so many clients: no more after five times its maximum.
@@ -137,10 +110,7 @@ fn memory() {
     let mut service = layer.layer(leaf());
     let mut clients = 0..5_000_000;
     for count in [1_000_000, 4_000_000] {
-        clients
-            .by_ref()
-            .take(count)
-            .for_each(|n| call(&mut service, from(n)));
+        clients.by_ref().take(count).for_each(|n| call(&mut service, from(n)));
         let stats = region.change();
         let bytes = stats.bytes_allocated - stats.bytes_deallocated;
         println!(
@@ -166,10 +136,8 @@ fn route() {
         let mut routes = Routes::new();
         let mut peer = matchit::Router::new();
         for n in 0..count {
-            let (all, one) = (
-                format!("/v1/service{n}/things"),
-                format!("/v1/service{n}/things/{{id}}"),
-            );
+            let (all, one) =
+                (format!("/v1/service{n}/things"), format!("/v1/service{n}/things/{{id}}"));
             peer.insert(all.as_str(), n).expect("patterns differ");
             peer.insert(one.as_str(), n).expect("patterns differ");
             routes = routes.exact(all, leaf()).route(Route::get(one), leaf());

@@ -48,10 +48,7 @@ const CONNECTIONS: usize = 64;
 const CONTENT: &str = r#"{"service":"users","users":[{"id":1,"name":"Ada Lovelace","team":"engines"},{"id":2,"name":"Grace Hopper","team":"compilers"},{"id":3,"name":"Barbara Liskov","team":"types"}]}"#;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|it| it != "--bench")
-        .collect();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["upstream"] => current_thread().block_on(upstream()),
         ["floor", origin] => current_thread().block_on(floor(origin.parse().unwrap())),
@@ -67,10 +64,7 @@ fn main() {
 }
 
 fn current_thread() -> Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 // === the comparison ===
@@ -81,10 +75,7 @@ fn compare(rounds: usize, requests: u64) {
     let gateway = Process::start(0, &["gateway", &format!("http://{}", origin.address)]);
 
     println!("CPU µs per request, {CONNECTIONS} connections, {requests} requests a round");
-    println!(
-        "{:>8} {:>10} {:>10} {:>8}",
-        "round", "floor", "gateway", "ratio"
-    );
+    println!("{:>8} {:>10} {:>10} {:>8}", "round", "floor", "gateway", "ratio");
     let mut ratios = Vec::new();
     let mut best = [f64::INFINITY; 2];
     for round in 0..=rounds {
@@ -93,21 +84,12 @@ fn compare(rounds: usize, requests: u64) {
             continue; // warms up
         }
         let ratio = costs[1] / costs[0];
-        println!(
-            "{round:>8} {:>10.2} {:>10.2} {ratio:>8.3}",
-            costs[0], costs[1]
-        );
+        println!("{round:>8} {:>10.2} {:>10.2} {ratio:>8.3}", costs[0], costs[1]);
         ratios.push(ratio);
         best = [best[0].min(costs[0]), best[1].min(costs[1])];
     }
     ratios.sort_by(f64::total_cmp);
-    println!(
-        "{:>8} {:>10.2} {:>10.2} {:>8.3}",
-        "min",
-        best[0],
-        best[1],
-        best[1] / best[0]
-    );
+    println!("{:>8} {:>10.2} {:>10.2} {:>8.3}", "min", best[0], best[1], best[1] / best[0]);
     println!("median ratio {:.3}", ratios[ratios.len() / 2]);
 }
 
@@ -121,21 +103,14 @@ impl Process {
     fn start(core: usize, role: &[&str]) -> Self {
         let mut child = pinned(core, role).stdout(Stdio::piped()).spawn().unwrap();
         let mut address = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut address)
-            .unwrap();
-        Self {
-            child,
-            address: address.trim().to_owned(),
-        }
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Self { child, address: address.trim().to_owned() }
     }
 
     /// µs of CPU that this process spends on a request, over so many.
     fn cost_of(&self, requests: u64) -> f64 {
         let before = self.cpu();
-        let load = pinned(1, &["load", &self.address, &requests.to_string()])
-            .status()
-            .unwrap();
+        let load = pinned(1, &["load", &self.address, &requests.to_string()]).status().unwrap();
         assert!(load.success(), "every request is answered with 200");
         (self.cpu() - before).as_secs_f64() * 1e6 / requests as f64
     }
@@ -214,9 +189,7 @@ async fn floor(origin: SocketAddr) {
                     sender.send_request(request).await
                 }
             });
-            let _ = server::Builder::new()
-                .serve_connection(TokioIo::new(socket), forward)
-                .await;
+            let _ = server::Builder::new().serve_connection(TokioIo::new(socket), forward).await;
         });
     }
 }
@@ -233,18 +206,10 @@ async fn gateway(origin: &str) {
     let service = ServiceBuilder::new()
         .layer(ClientIpLayer::direct())
         .layer(RateLimitLayer::new(quota, key::client_ip()).name("per-client"))
-        .layer(
-            JwtLayer::new(issuer)
-                .unwrap()
-                .forward_claim("sub", "x-auth-sub")
-                .unwrap(),
-        )
+        .layer(JwtLayer::new(issuer).unwrap().forward_claim("sub", "x-auth-sub").unwrap())
         .layer(RouteLayer::new(Routes::new().prefix("/v1/users", upstream.clone())).unwrap())
         .service(upstream);
-    Server::new()
-        .serve(listener, service, std::future::pending())
-        .await
-        .unwrap();
+    Server::new().serve(listener, service, std::future::pending()).await.unwrap();
 }
 
 async fn load(target: SocketAddr, requests: u64) {

@@ -34,12 +34,10 @@ async fn whoami(staff: Claims<Staff>) -> String {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let keys = KeySet::from_secret(Algorithm::HS256, SECRET)?;
     let issuer = Issuer::new("https://id.example", keys).audience("staff");
-    let gate = ServiceBuilder::new() // one stack: each `Router::layer` of its own costs a box and a clone
-        .layer(RateLimitLayer::new(
-            Quota::per_second(5).burst(10),
-            key::client_ip(),
-        ))
-        .layer(JwtLayer::new(issuer)?.typed::<Staff>());
+    let gate =
+        ServiceBuilder::new() // one stack: each `Router::layer` of its own costs a box and a clone
+            .layer(RateLimitLayer::new(Quota::per_second(5).burst(10), key::client_ip()))
+            .layer(JwtLayer::new(issuer)?.typed::<Staff>());
     let app = Router::new().route("/whoami", get(whoami)).layer(gate);
 
     let token = token::hs256(
@@ -49,10 +47,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("curl -i http://127.0.0.1:3000/whoami                                   # 401");
     println!("curl -i http://127.0.0.1:3000/whoami -H 'authorization: Bearer {token}'");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    axum::serve(
-        listener,
-        app.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .await?;
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
     Ok(())
 }

@@ -17,10 +17,7 @@ impl Guard for Teams {
     type Pass = ();
 
     fn check(&self, head: Head<'_>) -> Verdict<()> {
-        let team = head
-            .headers()
-            .get("x-team")
-            .and_then(|team| team.to_str().ok());
+        let team = head.headers().get("x-team").and_then(|team| team.to_str().ok());
         match team {
             Some(team) if self.0.contains(&team) => Verdict::admit(()),
             Some(_) => Verdict::refuse(Rejection::forbidden("That team has no access.")),
@@ -32,9 +29,7 @@ impl Guard for Teams {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let gate = GuardLayer::new(Teams(&["blue", "green"]));
-    let app = Router::new()
-        .route("/", get(|| async { "Welcome.\n" }))
-        .layer(gate);
+    let app = Router::new().route("/", get(|| async { "Welcome.\n" })).layer(gate);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, app).await

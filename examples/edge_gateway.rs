@@ -4,7 +4,8 @@
 //! prints what to try. With `--users`, `--default` and `--jwks` it stands in front of yours; `--help` lists all.
 
 use std::{
-    error::Error, fs::read_to_string as read, net::SocketAddr, num::NonZeroUsize, path::Path,
+    error::Error, fs::read_to_string as read, io::IsTerminal, net::SocketAddr, num::NonZeroUsize,
+    path::Path,
 };
 
 use clap::Parser;
@@ -39,12 +40,7 @@ struct Settings {
     #[arg(long, value_name = "URL")]
     default: Option<String>,
     /// The key set of the issuer. Default: an embedded issuer's.
-    #[arg(
-        long,
-        value_name = "URL-or-FILE",
-        requires = "issuer",
-        requires = "audience"
-    )]
+    #[arg(long, value_name = "URL-or-FILE", requires = "issuer", requires = "audience")]
     jwks: Option<String>,
     /// Whose tokens are accepted: their `iss`.
     #[arg(long, default_value = "https://id.example")]
@@ -71,7 +67,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let settings = Settings::parse();
     let log =
         EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new("tower_gateway=debug"))?;
-    tracing_subscriber::fmt().with_env_filter(log).init();
+    let colours = std::io::stdout().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(log).with_ansi(colours).init();
 
     let demo = demo::DemoIssuer::new();
     let users = origin(&settings.users, "users").await?;
@@ -110,11 +107,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         gateway,
     )?;
     let token = settings.jwks.is_none().then(|| {
-        demo.token(
-            &settings.issuer,
-            &settings.audience,
-            Clock::system().unix().as_secs(),
-        )
+        demo.token(&settings.issuer, &settings.audience, Clock::system().unix().as_secs())
     });
     welcome(server.addr(), &settings, token.as_deref());
 
@@ -125,10 +118,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("draining");
     let drained = tokio::task::spawn_blocking(|| server.drain()).await??;
-    println!(
-        "drained: {} connections finished, {} cut",
-        drained.finished, drained.cut
-    );
+    println!("drained: {} connections finished, {} cut", drained.finished, drained.cut);
     Ok(())
 }
 
@@ -142,13 +132,7 @@ async fn origin(url: &Option<String>, name: &'static str) -> Result<Upstream, Bo
 }
 
 fn welcome(listen: SocketAddr, settings: &Settings, token: Option<&str>) {
-    let Settings {
-        rate,
-        burst,
-        issuer,
-        audience,
-        ..
-    } = settings;
+    let Settings { rate, burst, issuer, audience, .. } = settings;
     let origin = |url: &Option<String>| url.clone().unwrap_or_else(|| "embedded".to_owned());
     println!(
         "

@@ -26,13 +26,8 @@ const SECRET: &[u8] = b"a secret of at least 32 octets, from your configuration"
 async fn serve() -> Result<SocketAddr, Box<dyn std::error::Error>> {
     let keys = KeySet::from_secret(Algorithm::HS256, SECRET)?;
     let gate = ServiceBuilder::new()
-        .layer(JwtLayer::new(
-            Issuer::new("https://id.example", keys).audience("grpc"),
-        )?)
-        .layer(RateLimitLayer::new(
-            Quota::per_minute(1).burst(2),
-            key::subject(),
-        ));
+        .layer(JwtLayer::new(Issuer::new("https://id.example", keys).audience("grpc"))?)
+        .layer(RateLimitLayer::new(Quota::per_minute(1).burst(2), key::subject()));
     let (_, health) = tonic_health::server::health_reporter();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -43,9 +38,7 @@ async fn serve() -> Result<SocketAddr, Box<dyn std::error::Error>> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let channel = Channel::from_shared(format!("http://{}", serve().await?))?
-        .connect()
-        .await?;
+    let channel = Channel::from_shared(format!("http://{}", serve().await?))?.connect().await?;
     let mut client = HealthClient::new(channel);
     let token = token::hs256(
         SECRET,
@@ -54,21 +47,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bearer: MetadataValue<_> = format!("Bearer {token}").parse()?;
     let call = || {
         let mut request = Request::new(HealthCheckRequest::default());
-        request
-            .metadata_mut()
-            .insert("authorization", bearer.clone());
+        request.metadata_mut().insert("authorization", bearer.clone());
         request
     };
 
-    let anonymous = client
-        .check(HealthCheckRequest::default())
-        .await
-        .unwrap_err();
-    println!(
-        "without a token: {:?}, {}",
-        anonymous.code(),
-        anonymous.message()
-    );
+    let anonymous = client.check(HealthCheckRequest::default()).await.unwrap_err();
+    println!("without a token: {:?}, {}", anonymous.code(), anonymous.message());
     assert_eq!(anonymous.code(), Code::Unauthenticated);
     for nth in ["first", "second"] {
         println!("{nth} call: {:?}", client.check(call()).await?.into_inner());

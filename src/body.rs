@@ -33,18 +33,12 @@ pin_project! {
 impl<B> Body<B> {
     /// The body of the inner service's response.
     pub fn inner(body: B) -> Self {
-        Self {
-            kind: Kind::Inner { body },
-        }
+        Self { kind: Kind::Inner { body } }
     }
 
     /// Bytes of the gateway's own.
     pub fn own(bytes: impl Into<Bytes>) -> Self {
-        Self {
-            kind: Kind::Own {
-                bytes: bytes.into(),
-            },
-        }
+        Self { kind: Kind::Own { bytes: bytes.into() } }
     }
 
     /// No content.

@@ -70,9 +70,9 @@ impl Clock {
     #[allow(clippy::disallowed_methods)] // the one place that may
     pub fn unix(&self) -> Duration {
         match &self.0 {
-            Source::System => SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default(),
+            Source::System => {
+                SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+            }
             #[cfg(feature = "test-util")]
             Source::Manual(manual) => manual.unix(),
         }
@@ -84,11 +84,7 @@ impl Clock {
     ///
     /// The system clock's future must be created inside a Tokio runtime with its time driver on.
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        self.sleep_until(
-            self.now()
-                .checked_add(duration)
-                .unwrap_or_else(|| self.far_future()),
-        )
+        self.sleep_until(self.now().checked_add(duration).unwrap_or_else(|| self.far_future()))
     }
 
     /// A future that completes at `deadline`, at once if that has passed.
@@ -99,13 +95,11 @@ impl Clock {
     pub fn sleep_until(&self, deadline: Instant) -> Sleep {
         Sleep {
             timer: match &self.0 {
-                Source::System => Timer::System {
-                    sleep: tokio::time::sleep_until(deadline.into()),
-                },
+                Source::System => {
+                    Timer::System { sleep: tokio::time::sleep_until(deadline.into()) }
+                }
                 #[cfg(feature = "test-util")]
-                Source::Manual(manual) => Timer::Manual {
-                    sleep: manual.sleep_until(deadline),
-                },
+                Source::Manual(manual) => Timer::Manual { sleep: manual.sleep_until(deadline) },
             },
         }
     }
@@ -226,15 +220,8 @@ mod manual {
         pub(super) fn start() -> Self {
             let base = super::Clock::system().now();
             let unix = Duration::from_secs(2_000_000_000);
-            let state = State {
-                elapsed: Duration::ZERO,
-                unix,
-                sleepers: Vec::new(),
-            };
-            Self(Arc::new(Shared {
-                base,
-                state: Mutex::new(state),
-            }))
+            let state = State { elapsed: Duration::ZERO, unix, sleepers: Vec::new() };
+            Self(Arc::new(Shared { base, state: Mutex::new(state) }))
         }
 
         /// Moves both clocks on by `duration` and wakes whoever sleeps.
@@ -266,10 +253,7 @@ mod manual {
         }
 
         pub(super) fn sleep_until(&self, deadline: Instant) -> ManualSleep {
-            ManualSleep {
-                clock: self.clone(),
-                deadline,
-            }
+            ManualSleep { clock: self.clone(), deadline }
         }
 
         fn state(&self) -> MutexGuard<'_, State> {
@@ -298,11 +282,7 @@ mod manual {
             if self.clock.0.base + state.elapsed >= self.deadline {
                 return Poll::Ready(());
             }
-            if !state
-                .sleepers
-                .iter()
-                .any(|known| known.will_wake(cx.waker()))
-            {
+            if !state.sleepers.iter().any(|known| known.will_wake(cx.waker())) {
                 state.sleepers.push(cx.waker().clone());
             }
             Poll::Pending

@@ -15,10 +15,7 @@ pub struct ConfigError {
 impl ConfigError {
     /// One mistake in the settings of `what` ("jwt", "route").
     pub fn new(what: &'static str, mistake: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            what,
-            mistakes: vec![mistake.into()],
-        }
+        Self { what, mistakes: vec![mistake.into()] }
     }
 
     /// What was being configured.
@@ -37,9 +34,7 @@ impl fmt::Display for ConfigError {
         write!(f, "invalid configuration of {}", self.what)?;
         match self.mistakes.as_slice() {
             [one] => write!(f, ": {one}"),
-            all => all
-                .iter()
-                .try_for_each(|mistake| write!(f, "\n  - {mistake}")),
+            all => all.iter().try_for_each(|mistake| write!(f, "\n  - {mistake}")),
         }
     }
 }
@@ -52,10 +47,7 @@ pub(crate) struct Mistakes(ConfigError);
 
 impl Mistakes {
     pub(crate) fn of(what: &'static str) -> Self {
-        Self(ConfigError {
-            what,
-            mistakes: Vec::new(),
-        })
+        Self(ConfigError { what, mistakes: Vec::new() })
     }
 
     pub(crate) fn add(&mut self, mistake: impl Into<Cow<'static, str>>) {
@@ -65,17 +57,11 @@ impl Mistakes {
     /// The value of a setting, or `None` after noting its mistakes.
     #[allow(dead_code, reason = "used by the concerns that nest settings")]
     pub(crate) fn note<T>(&mut self, setting: Result<T, ConfigError>) -> Option<T> {
-        setting
-            .map_err(|error| self.0.mistakes.extend(error.mistakes))
-            .ok()
+        setting.map_err(|error| self.0.mistakes.extend(error.mistakes)).ok()
     }
 
     pub(crate) fn or<T>(self, value: T) -> Result<T, ConfigError> {
-        if self.0.mistakes.is_empty() {
-            Ok(value)
-        } else {
-            Err(self.0)
-        }
+        if self.0.mistakes.is_empty() { Ok(value) } else { Err(self.0) }
     }
 }
 
@@ -87,15 +73,9 @@ mod tests {
     fn lists_every_mistake() {
         let mut mistakes = Mistakes::of("route");
         mistakes.add("first");
-        assert_eq!(
-            mistakes.note(Err::<(), _>(ConfigError::new("pattern", "second"))),
-            None
-        );
+        assert_eq!(mistakes.note(Err::<(), _>(ConfigError::new("pattern", "second"))), None);
         let error = mistakes.or(()).unwrap_err();
         assert_eq!(error.mistakes().collect::<Vec<_>>(), ["first", "second"]);
-        assert_eq!(
-            error.to_string(),
-            "invalid configuration of route\n  - first\n  - second"
-        );
+        assert_eq!(error.to_string(), "invalid configuration of route\n  - first\n  - second");
     }
 }

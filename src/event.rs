@@ -85,16 +85,10 @@ struct Shown<'a>(&'a str);
 #[cfg(feature = "tracing")]
 impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let end = (0..=self.0.len().min(256))
-            .rev()
-            .find(|&at| self.0.is_char_boundary(at));
+        let end = (0..=self.0.len().min(256)).rev().find(|&at| self.0.is_char_boundary(at));
         let (shown, rest) = self.0.split_at(end.unwrap_or(0));
         write!(f, "{}", shown.escape_debug())?;
-        if rest.is_empty() {
-            Ok(())
-        } else {
-            f.write_str("…")
-        }
+        if rest.is_empty() { Ok(()) } else { f.write_str("…") }
     }
 }
 

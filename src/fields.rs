@@ -16,12 +16,8 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// Fields that stay although `Connection` names them: without them the message would mean something else
 /// (RFC 9110 §7.6.1: a sender must not name what all recipients need).
-const END_TO_END: [HeaderName; 4] = [
-    header::HOST,
-    header::AUTHORIZATION,
-    header::CONTENT_LENGTH,
-    header::CACHE_CONTROL,
-];
+const END_TO_END: [HeaderName; 4] =
+    [header::HOST, header::AUTHORIZATION, header::CONTENT_LENGTH, header::CACHE_CONTROL];
 
 /// Removes what belongs to this hop: the hop-by-hop fields and those that `Connection` names.
 ///
@@ -57,9 +53,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 /// The names in all `Connection` fields, but for `upgrade`, `close` and `keep-alive`, which name no field of use.
 fn connection_options(headers: &HeaderMap) -> Vec<HeaderName> {
-    members(headers, &header::CONNECTION)
-        .filter_map(|it| it.parse().ok())
-        .collect()
+    members(headers, &header::CONNECTION).filter_map(|it| it.parse().ok()).collect()
 }
 
 /// `TE: trailers` among its members.
@@ -120,10 +114,7 @@ mod tests {
 
     fn map(fields: &[(&str, &str)]) -> HeaderMap {
         let field = |(name, value): &(&str, &str)| {
-            (
-                name.parse::<HeaderName>().unwrap(),
-                value.parse::<HeaderValue>().unwrap(),
-            )
+            (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
         };
         let mut headers = HeaderMap::new();
         for (name, value) in fields.iter().map(field) {
@@ -148,42 +139,24 @@ mod tests {
 
     #[test]
     fn what_connection_names_is_removed() {
-        let fields = [
-            ("Connection", "close, X-Hop"),
-            ("connection", " x-other ,,"),
-            ("x-hop", "1"),
-        ];
+        let fields =
+            [("Connection", "close, X-Hop"), ("connection", " x-other ,,"), ("x-hop", "1")];
         assert_eq!(stripped(&fields), [""; 0]);
-        assert_eq!(
-            stripped(&[("connection", "x-hop"), ("x-stays", "1")]),
-            ["x-stays: 1"]
-        );
-        assert_eq!(
-            stripped(&[("connection", "host"), ("host", "a")]),
-            ["host: a"]
-        );
+        assert_eq!(stripped(&[("connection", "x-hop"), ("x-stays", "1")]), ["x-stays: 1"]);
+        assert_eq!(stripped(&[("connection", "host"), ("host", "a")]), ["host: a"]);
     }
 
     #[test]
     fn te_keeps_trailers_only() {
-        assert_eq!(
-            stripped(&[("te", "trailers, deflate;q=0.5")]),
-            ["te: trailers"]
-        );
+        assert_eq!(stripped(&[("te", "trailers, deflate;q=0.5")]), ["te: trailers"]);
         assert_eq!(stripped(&[("te", "deflate")]), [""; 0]);
-        assert_eq!(
-            stripped(&[("connection", "te"), ("te", "trailers")]),
-            ["te: trailers"]
-        );
+        assert_eq!(stripped(&[("connection", "te"), ("te", "trailers")]), ["te: trailers"]);
     }
 
     #[test]
     fn only_a_websocket_upgrade_stays() {
         assert_eq!(
-            stripped(&[
-                ("connection", "keep-alive, Upgrade"),
-                ("upgrade", "WebSocket")
-            ]),
+            stripped(&[("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket")]),
             ["connection: upgrade", "upgrade: WebSocket"]
         );
         let h2c = [
@@ -193,10 +166,7 @@ mod tests {
         ];
         assert_eq!(stripped(&h2c), [""; 0]);
         assert_eq!(stripped(&[("upgrade", "websocket")]), [""; 0]);
-        assert_eq!(
-            stripped(&[("connection", "upgrade"), ("upgrade", "websocket, h2c")]),
-            [""; 0]
-        );
+        assert_eq!(stripped(&[("connection", "upgrade"), ("upgrade", "websocket, h2c")]), [""; 0]);
     }
 
     #[test]

@@ -218,9 +218,7 @@ pub struct GuardLayer<G> {
 impl<G: Guard> GuardLayer<G> {
     /// Clones of the layer, and all services that it makes, share this guard.
     pub fn new(guard: G) -> Self {
-        Self {
-            guard: Arc::new(guard),
-        }
+        Self { guard: Arc::new(guard) }
     }
 
     /// The shared guard.
@@ -233,18 +231,13 @@ impl<S, G> Layer<S> for GuardLayer<G> {
     type Service = Guarded<S, G>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Guarded {
-            inner,
-            guard: Arc::clone(&self.guard),
-        }
+        Guarded { inner, guard: Arc::clone(&self.guard) }
     }
 }
 
 impl<G> Clone for GuardLayer<G> {
     fn clone(&self) -> Self {
-        Self {
-            guard: Arc::clone(&self.guard),
-        }
+        Self { guard: Arc::clone(&self.guard) }
     }
 }
 
@@ -262,10 +255,7 @@ pub struct Guarded<S, G> {
 
 impl<S: Clone, G> Clone for Guarded<S, G> {
     fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            guard: Arc::clone(&self.guard),
-        }
+        Self { inner: self.inner.clone(), guard: Arc::clone(&self.guard) }
     }
 }
 
@@ -292,27 +282,19 @@ where
         let head = Head::of(&request);
         let state = match self.guard.check(head) {
             Verdict::Now(Ok(mut pass)) => {
-                event::admitted(G::NAME, head);
                 pass.enter(&mut request);
-                State::Inside {
-                    future: self.inner.call(request),
-                    pass,
-                }
+                event::admitted(G::NAME, Head::of(&request));
+                State::Inside { future: self.inner.call(request), pass }
             }
             Verdict::Now(Err(rejection)) => {
                 event::refused(G::NAME, head, &rejection);
-                State::Refused {
-                    response: Some(reply(head, rejection)),
-                }
+                State::Refused { response: Some(reply(head, rejection)) }
             }
             Verdict::Later(decision) => {
                 // Keep the instance that was polled ready; its clone has yet to be.
                 let clone = self.inner.clone();
                 let service = std::mem::replace(&mut self.inner, clone);
-                State::Waiting {
-                    decision,
-                    held: Some((service, request)),
-                }
+                State::Waiting { decision, held: Some((service, request)) }
             }
         };
         GuardFuture { state }
@@ -366,21 +348,16 @@ where
                 StateProj::Waiting { decision, held } => {
                     let decision = ready!(decision.as_mut().poll(cx));
                     let (mut service, mut request) = held.take().expect("polled after completion");
-                    let head = Head::of(&request);
                     match decision {
                         Ok(mut pass) => {
-                            event::admitted(G::NAME, head);
                             pass.enter(&mut request);
-                            State::Inside {
-                                future: service.call(request),
-                                pass,
-                            }
+                            event::admitted(G::NAME, Head::of(&request));
+                            State::Inside { future: service.call(request), pass }
                         }
                         Err(rejection) => {
+                            let head = Head::of(&request);
                             event::refused(G::NAME, head, &rejection);
-                            State::Refused {
-                                response: Some(reply(head, rejection)),
-                            }
+                            State::Refused { response: Some(reply(head, rejection)) }
                         }
                     }
                 }

@@ -101,12 +101,7 @@ impl Identity {
 
     /// The scope tokens.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .scope
-            .as_deref()
-            .unwrap_or_default()
-            .split(' ')
-            .filter(|token| !token.is_empty())
+        self.0.scope.as_deref().unwrap_or_default().split(' ').filter(|token| !token.is_empty())
     }
 
     /// Whether it holds this scope token; tokens are compared whole and by case.

@@ -155,9 +155,7 @@ pub struct Subject(());
 
 impl Key for Subject {
     fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
-        let who = head
-            .get::<Identity>()
-            .filter(|who| !who.subject().is_empty())?;
+        let who = head.get::<Identity>().filter(|who| !who.subject().is_empty())?;
         key.part(who.scheme());
         key.part(who.issuer().unwrap_or_default());
         key.part(who.subject());
@@ -179,8 +177,7 @@ impl Key for Route {
 
 #[cfg(feature = "axum")]
 fn axum_pattern(head: Head<'_>) -> Option<&str> {
-    head.get::<axum::extract::MatchedPath>()
-        .map(axum::extract::MatchedPath::as_str)
+    head.get::<axum::extract::MatchedPath>().map(axum::extract::MatchedPath::as_str)
 }
 
 #[cfg(not(feature = "axum"))]
@@ -263,19 +260,11 @@ mod tests {
 
     #[test]
     fn parts_do_not_run_into_each_other() {
-        let request = |a: &str, b: &str| {
-            Request::builder()
-                .header("a", a)
-                .header("b", b)
-                .body(())
-                .unwrap()
-        };
+        let request =
+            |a: &str, b: &str| Request::builder().header("a", a).header("b", b).body(()).unwrap();
         let key = |request| of((header("a"), header("b")), &request);
         assert_ne!(key(request("x:", "y")), key(request("x", ":y")));
-        let twice = Request::builder()
-            .header("a", "x")
-            .header("a", "y")
-            .header("b", "");
+        let twice = Request::builder().header("a", "x").header("a", "y").header("b", "");
         assert_ne!(key(twice.body(()).unwrap()), key(request("x", "y")));
     }
 
@@ -285,14 +274,8 @@ mod tests {
             let who = Identity::new("jwt", "alice").with_issuer(issuer);
             Request::builder().extension(who).body(()).unwrap()
         };
-        assert_ne!(
-            of(subject(), &with("https://a")),
-            of(subject(), &with("https://b"))
-        );
-        let nobody = Request::builder()
-            .extension(Identity::new("jwt", ""))
-            .body(())
-            .unwrap();
+        assert_ne!(of(subject(), &with("https://a")), of(subject(), &with("https://b")));
+        let nobody = Request::builder().extension(Identity::new("jwt", "")).body(()).unwrap();
         assert_eq!(of(subject(), &nobody), None);
     }
 }

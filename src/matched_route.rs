@@ -19,11 +19,7 @@ pub struct MatchedRoute {
 impl MatchedRoute {
     /// A match without captures.
     pub fn new(pattern: impl Into<Arc<str>>) -> Self {
-        Self {
-            pattern: pattern.into(),
-            path: None,
-            captures: SmallVec::new(),
-        }
+        Self { pattern: pattern.into(), path: None, captures: SmallVec::new() }
     }
 
     /// The same with captures: names and the byte ranges of the path that they hold. The path is shared with the
@@ -48,8 +44,7 @@ impl MatchedRoute {
 
     /// What the capture of this name holds.
     pub fn capture(&self, name: &str) -> Option<&str> {
-        self.captures()
-            .find_map(|(known, value)| (known == name).then_some(value))
+        self.captures().find_map(|(known, value)| (known == name).then_some(value))
     }
 
     /// All captures, from left to right.

@@ -92,12 +92,9 @@ impl Reason {
         use GrpcCode as G;
         use StatusCode as S;
         match self {
-            Self::Malformed => Facts(
-                "malformed",
-                S::BAD_REQUEST,
-                G::InvalidArgument,
-                "Malformed request",
-            ),
+            Self::Malformed => {
+                Facts("malformed", S::BAD_REQUEST, G::InvalidArgument, "Malformed request")
+            }
             Self::Unauthenticated => Facts(
                 "unauthenticated",
                 S::UNAUTHORIZED,
@@ -124,24 +121,18 @@ impl Reason {
                 G::ResourceExhausted,
                 "Content too large",
             ),
-            Self::UriTooLong => Facts(
-                "uri-too-long",
-                S::URI_TOO_LONG,
-                G::InvalidArgument,
-                "URI too long",
-            ),
+            Self::UriTooLong => {
+                Facts("uri-too-long", S::URI_TOO_LONG, G::InvalidArgument, "URI too long")
+            }
             Self::ExpectationFailed => Facts(
                 "expectation-failed",
                 S::EXPECTATION_FAILED,
                 G::InvalidArgument,
                 "Expectation failed",
             ),
-            Self::Misdirected => Facts(
-                "misdirected",
-                S::MISDIRECTED_REQUEST,
-                G::Unimplemented,
-                "Host not served",
-            ),
+            Self::Misdirected => {
+                Facts("misdirected", S::MISDIRECTED_REQUEST, G::Unimplemented, "Host not served")
+            }
             Self::RateLimited => Facts(
                 "rate-limited",
                 S::TOO_MANY_REQUESTS,
@@ -154,42 +145,27 @@ impl Reason {
                 G::ResourceExhausted,
                 "Header fields too large",
             ),
-            Self::Internal => Facts(
-                "internal",
-                S::INTERNAL_SERVER_ERROR,
-                G::Internal,
-                "Internal error",
-            ),
-            Self::NotImplemented => Facts(
-                "not-implemented",
-                S::NOT_IMPLEMENTED,
-                G::Unimplemented,
-                "Not implemented",
-            ),
-            Self::BadGateway => Facts(
-                "bad-gateway",
-                S::BAD_GATEWAY,
-                G::Unavailable,
-                "Upstream failed",
-            ),
-            Self::Unavailable => Facts(
-                "unavailable",
-                S::SERVICE_UNAVAILABLE,
-                G::Unavailable,
-                "Unavailable for now",
-            ),
+            Self::Internal => {
+                Facts("internal", S::INTERNAL_SERVER_ERROR, G::Internal, "Internal error")
+            }
+            Self::NotImplemented => {
+                Facts("not-implemented", S::NOT_IMPLEMENTED, G::Unimplemented, "Not implemented")
+            }
+            Self::BadGateway => {
+                Facts("bad-gateway", S::BAD_GATEWAY, G::Unavailable, "Upstream failed")
+            }
+            Self::Unavailable => {
+                Facts("unavailable", S::SERVICE_UNAVAILABLE, G::Unavailable, "Unavailable for now")
+            }
             Self::GatewayTimeout => Facts(
                 "gateway-timeout",
                 S::GATEWAY_TIMEOUT,
                 G::DeadlineExceeded,
                 "Upstream did not answer in time",
             ),
-            Self::LoopDetected => Facts(
-                "loop-detected",
-                S::LOOP_DETECTED,
-                G::Internal,
-                "Request loop",
-            ),
+            Self::LoopDetected => {
+                Facts("loop-detected", S::LOOP_DETECTED, G::Internal, "Request loop")
+            }
         }
     }
 
@@ -280,11 +256,8 @@ impl Rejection {
 
     /// 405 with the `Allow` field that RFC 9110 §15.5.6 demands.
     pub fn method_not_allowed(allow: HeaderValue) -> Self {
-        Self::new(
-            Reason::MethodNotAllowed,
-            "This resource does not take that method.",
-        )
-        .with_header(header::ALLOW, allow)
+        Self::new(Reason::MethodNotAllowed, "This resource does not take that method.")
+            .with_header(header::ALLOW, allow)
     }
 
     /// 429 / `RESOURCE_EXHAUSTED`: ask again after `retry_after`.
@@ -301,10 +274,7 @@ impl Rejection {
     /// 500: the gateway, or how it was put together, is at fault. Name the fault in
     /// [`caused_by`](Self::caused_by).
     pub fn internal() -> Self {
-        Self::new(
-            Reason::Internal,
-            "The gateway could not handle this request.",
-        )
+        Self::new(Reason::Internal, "The gateway could not handle this request.")
     }
 
     /// When to ask again: `Retry-After` in whole seconds, rounded up and at least 1, and gRPC `RetryInfo`.
@@ -343,9 +313,7 @@ impl Rejection {
                 return Some(rejection);
             }
             // An `io::Error` passes over what it holds: its source is the source of that.
-            let held = error
-                .downcast_ref::<std::io::Error>()
-                .and_then(std::io::Error::get_ref);
+            let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
             error = match held {
                 Some(held) => held,
                 None => error.source()?,
@@ -375,10 +343,7 @@ impl Rejection {
 
     /// Facts for programs, in the order in which they were added.
     pub fn members(&self) -> impl ExactSizeIterator<Item = (&'static str, &str)> {
-        self.0
-            .members
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
+        self.0.members.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
     /// When to ask again, unrounded.
@@ -416,10 +381,7 @@ impl fmt::Debug for Rejection {
 
 impl Error for Rejection {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0
-            .cause
-            .as_ref()
-            .map(|cause| cause.as_ref() as &(dyn Error + 'static))
+        self.0.cause.as_ref().map(|cause| cause.as_ref() as &(dyn Error + 'static))
     }
 }
 
@@ -430,10 +392,7 @@ mod tests {
     #[test]
     fn retry_after_is_rounded_up_and_never_zero() {
         let seconds = |millis| whole_seconds(Duration::from_millis(millis));
-        assert_eq!(
-            [0, 1, 999, 1_000, 1_001, 60_000].map(seconds),
-            [1, 1, 1, 1, 2, 60]
-        );
+        assert_eq!([0, 1, 999, 1_000, 1_001, 60_000].map(seconds), [1, 1, 1, 1, 2, 60]);
         assert_eq!(whole_seconds(Duration::MAX), u64::MAX);
     }
 
@@ -441,11 +400,7 @@ mod tests {
     fn names_are_unique_and_statuses_are_errors() {
         for (n, reason) in Reason::ALL.iter().enumerate() {
             assert!(reason.status().is_client_error() || reason.status().is_server_error());
-            assert!(
-                Reason::ALL[n + 1..]
-                    .iter()
-                    .all(|other| other.name() != reason.name())
-            );
+            assert!(Reason::ALL[n + 1..].iter().all(|other| other.name() != reason.name()));
         }
     }
 

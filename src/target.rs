@@ -82,9 +82,7 @@ impl PathRules {
     /// not as Java servers do, which cut parameters off before they match.
     #[must_use]
     pub fn keep_parameters(self) -> Self {
-        Self {
-            keep_parameters: true,
-        }
+        Self { keep_parameters: true }
     }
 
     /// The one form of this path; borrowed when it is in that form already.
@@ -142,9 +140,7 @@ impl PathRules {
                 }
                 0x21..=0x7e => {}
                 _ => {
-                    return Err(Ambiguous(
-                        "The path contains an octet that must be encoded.",
-                    ));
+                    return Err(Ambiguous("The path contains an octet that must be encoded."));
                 }
             }
         }
@@ -175,9 +171,7 @@ fn decode_unreserved(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
                 out.push(octet.into());
             }
             b'/' | b'\\' => {
-                return Err(Ambiguous(
-                    "The path contains an encoded slash or backslash.",
-                ));
+                return Err(Ambiguous("The path contains an encoded slash or backslash."));
             }
             b';' => out.push(';'), // judged like a plain one
             0..=0x1f | 0x7f => {
@@ -194,11 +188,7 @@ fn decode_unreserved(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
         rest = &rest[at + 3..];
     }
     out.push_str(rest);
-    Ok(if out == path {
-        Cow::Borrowed(path)
-    } else {
-        Cow::Owned(out)
-    })
+    Ok(if out == path { Cow::Borrowed(path) } else { Cow::Owned(out) })
 }
 
 /// The octet of the escape at the start of `text`.
@@ -260,9 +250,7 @@ fn host(head: Head<'_>) -> Result<Option<Host<'_>>, Ambiguous> {
             let agrees = field.is_none_or(|field| field.text.eq_ignore_ascii_case(target.text));
             match agrees || head.version() < Version::HTTP_2 {
                 true => Ok(Some(target)),
-                false => Err(Ambiguous(
-                    "The Host field contradicts the request's authority.",
-                )),
+                false => Err(Ambiguous("The Host field contradicts the request's authority.")),
             }
         }
         (None, Some(field)) => Ok(Some(field)),
@@ -299,9 +287,9 @@ impl<'a> Host<'a> {
         };
         let (name, port) = text.split_at(end);
         let name_ok = match name.strip_prefix('[') {
-            Some(rest) => rest
-                .strip_suffix(']')
-                .is_some_and(|it| it.parse::<std::net::Ipv6Addr>().is_ok()),
+            Some(rest) => {
+                rest.strip_suffix(']').is_some_and(|it| it.parse::<std::net::Ipv6Addr>().is_ok())
+            }
             None => is_registered_name(name),
         };
         match name_ok && is_port(port) {
@@ -326,9 +314,7 @@ fn is_registered_name(name: &str) -> bool {
     let rootless = name.strip_suffix('.').unwrap_or(name);
     !name.contains(['[', ']', ':'])
         && name.len() <= 255
-        && rootless
-            .split('.')
-            .all(|label| (1..=63).contains(&label.len()))
+        && rootless.split('.').all(|label| (1..=63).contains(&label.len()))
 }
 
 #[cfg(test)]
@@ -338,10 +324,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn canonical(path: &str) -> Option<String> {
-        PathRules::default()
-            .canonical(path)
-            .ok()
-            .map(Cow::into_owned)
+        PathRules::default().canonical(path).ok().map(Cow::into_owned)
     }
 
     #[test]
@@ -428,10 +411,8 @@ mod tests {
     fn of(version: Version, uri: &str, hosts: &[&str]) -> Result<Option<String>, Ambiguous> {
         let mut request = Request::builder().version(version).uri(uri);
         for host in hosts {
-            request = request.header(
-                "host",
-                http::HeaderValue::from_bytes(host.as_bytes()).unwrap(),
-            );
+            request =
+                request.header("host", http::HeaderValue::from_bytes(host.as_bytes()).unwrap());
         }
         let request = request.body(()).unwrap();
         authority(Head::of(&request)).map(|it| it.map(|it| it.to_string()))
@@ -443,10 +424,7 @@ mod tests {
         assert_eq!(h1("/", &["a.example:80"]), Ok(Some("a.example:80".into())));
         assert_eq!(h1("/", &["[::1]:80"]), Ok(Some("[::1]:80".into())));
         assert_eq!(h1("/", &["a.example."]), Ok(Some("a.example.".into())));
-        assert_eq!(
-            h1("http://b.example/", &["a.example"]),
-            Ok(Some("b.example".into()))
-        );
+        assert_eq!(h1("http://b.example/", &["a.example"]), Ok(Some("b.example".into())));
         assert!(h1("/", &[]).is_err());
         assert!(h1("/", &["a", "a"]).is_err());
         let bad = [

@@ -46,9 +46,7 @@ pub(crate) struct DemoIssuer {
 impl DemoIssuer {
     pub(crate) fn new() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
-        Self {
-            pair: pair.expect("the system's random numbers"),
-        }
+        Self { pair: pair.expect("the system's random numbers") }
     }
 
     /// Its key set, RFC 7517.

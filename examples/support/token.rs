@@ -8,9 +8,6 @@ pub(crate) fn hs256(secret: &[u8], claims: &str) -> String {
     let [header, claims] =
         [r#"{"alg":"HS256","typ":"JWT"}"#, claims].map(|it| BASE64_URL_SAFE_NO_PAD.encode(it));
     let message = format!("{header}.{claims}");
-    let tag = hmac::sign(
-        &hmac::Key::new(hmac::HMAC_SHA256, secret),
-        message.as_bytes(),
-    );
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
     format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
 }

@@ -122,9 +122,7 @@ mod tests {
         for realm in ["a\"b", "a\\b", "a\r\nb", "é", "a\tb"] {
             assert!(Challenge::bearer(realm).is_err(), "{realm:?}");
         }
-        let no = Challenge::bearer("")
-            .unwrap()
-            .insufficient_scope("a\", x=\"\r\n\u{e9}");
+        let no = Challenge::bearer("").unwrap().insufficient_scope("a\", x=\"\r\n\u{e9}");
         assert!(shown(&no).ends_with(r#"scope="a, x=""#));
     }
 }

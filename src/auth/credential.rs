@@ -48,9 +48,7 @@ fn in_authorization(headers: &HeaderMap) -> Result<Option<&str>, Unreadable> {
         return Ok(None);
     };
     if fields.next().is_some() {
-        return Err(Unreadable::Ambiguous(
-            "The request has more than one Authorization field.",
-        ));
+        return Err(Unreadable::Ambiguous("The request has more than one Authorization field."));
     }
     let malformed = Unreadable::Malformed("The Authorization field is malformed.");
     let text = std::str::from_utf8(field.as_bytes()).map_err(|_| malformed)?;
@@ -76,9 +74,7 @@ fn in_query(uri: &Uri) -> Result<Option<&str>, Unreadable> {
         return Ok(None);
     };
     if found.next().is_some() {
-        return Err(Unreadable::Ambiguous(
-            "The query has more than one access_token.",
-        ));
+        return Err(Unreadable::Ambiguous("The query has more than one access_token."));
     }
     let value = parameter.split_once('=').map_or("", |(_, value)| value);
     match is_token68(value) {
@@ -96,9 +92,7 @@ pub(crate) fn is_in_query(uri: &Uri, sources: Sources) -> bool {
 pub(crate) fn remove<B>(request: &mut Request<B>, sources: Sources) {
     request.headers_mut().remove(header::AUTHORIZATION);
     if is_in_query(request.uri(), sources) {
-        let rest: Vec<_> = parameters(request.uri())
-            .filter(|it| !is_access_token(it))
-            .collect();
+        let rest: Vec<_> = parameters(request.uri()).filter(|it| !is_access_token(it)).collect();
         let path = request.uri().path();
         let target = match rest.is_empty() {
             true => path.to_owned(),
@@ -198,11 +192,7 @@ mod tests {
             let found = read("/", &[field], false);
             assert!(matches!(found, Err(Unreadable::Malformed(_))), "{field:?}");
         }
-        for two in [
-            ["Bearer a", "Bearer b"],
-            ["Bearer a", "Basic b"],
-            ["Basic b", "Bearer a"],
-        ] {
+        for two in [["Bearer a", "Bearer b"], ["Bearer a", "Basic b"], ["Basic b", "Bearer a"]] {
             let found = read("/", &two, false);
             assert!(matches!(found, Err(Unreadable::Ambiguous(_))));
         }
@@ -220,14 +210,8 @@ mod tests {
     #[test]
     fn the_query_is_read_by_choice_only() {
         assert_eq!(read("/?access_token=a.b", &[], false), Ok(None));
-        assert_eq!(
-            read("/?x&access_token=a.b&y=1", &[], true),
-            Ok(Some("a.b".into()))
-        );
-        assert_eq!(
-            read("/?access%5Ftoken=a.b", &[], true),
-            Ok(Some("a.b".into()))
-        );
+        assert_eq!(read("/?x&access_token=a.b&y=1", &[], true), Ok(Some("a.b".into())));
+        assert_eq!(read("/?access%5Ftoken=a.b", &[], true), Ok(Some("a.b".into())));
         assert!(read("/?access_token=a&access_token=a", &[], true).is_err());
         assert!(read("/?access_token=a&access%5ftoken=a", &[], true).is_err());
         assert!(read("/?access_token=a", &["Bearer a"], true).is_err());
@@ -245,10 +229,7 @@ mod tests {
         };
         assert_eq!(removed("/p?access_token=a", true), "/p");
         assert_eq!(removed("/p?x=%61&access_token=a&y", true), "/p?x=%61&y");
-        assert_eq!(
-            removed("http://h/p?access%5Ftoken=a&y", true),
-            "http://h/p?y"
-        );
+        assert_eq!(removed("http://h/p?access%5Ftoken=a&y", true), "http://h/p?y");
         assert_eq!(removed("/p?access_token=a", false), "/p?access_token=a");
     }
 }

@@ -24,9 +24,7 @@ where
     *request.uri_mut() = uri;
     let accept = header::HeaderValue::from_static("application/json");
     request.headers_mut().insert(header::ACCEPT, accept);
-    poll_fn(|cx| client.poll_ready(cx))
-        .await
-        .map_err(Into::into)?;
+    poll_fn(|cx| client.poll_ready(cx)).await.map_err(Into::into)?;
     let response = client.call(request).await.map_err(Into::into)?;
     // A redirect would let whoever answers choose where to fetch from.
     if response.status() != StatusCode::OK {
@@ -69,19 +67,12 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
         .flat_map(|value| value.split(','))
         .map(|directive| directive.trim().to_ascii_lowercase())
         .collect();
-    if directives
-        .iter()
-        .any(|it| it == "no-store" || it == "no-cache")
-    {
+    if directives.iter().any(|it| it == "no-store" || it == "no-cache") {
         return Some(Duration::ZERO);
     }
     let seconds = |text: &str| text.trim_matches('"').parse::<u64>().ok();
-    let stated = directives
-        .iter()
-        .find_map(|it| seconds(it.strip_prefix("max-age=")?))?;
-    let age = headers
-        .get(header::AGE)
-        .and_then(|value| seconds(value.to_str().ok()?));
+    let stated = directives.iter().find_map(|it| seconds(it.strip_prefix("max-age=")?))?;
+    let age = headers.get(header::AGE).and_then(|value| seconds(value.to_str().ok()?));
     Some(Duration::from_secs(stated.saturating_sub(age.unwrap_or(0))))
 }
 
@@ -100,18 +91,9 @@ mod tests {
         };
         assert_eq!(stated(&[]), None);
         assert_eq!(stated(&[("cache-control", "public, Max-Age=60")]), Some(60));
-        assert_eq!(
-            stated(&[("cache-control", "max-age=60"), ("age", "20")]),
-            Some(40)
-        );
-        assert_eq!(
-            stated(&[("cache-control", "max-age=60"), ("age", "90")]),
-            Some(0)
-        );
-        assert_eq!(
-            stated(&[("cache-control", "no-store, max-age=60")]),
-            Some(0)
-        );
+        assert_eq!(stated(&[("cache-control", "max-age=60"), ("age", "20")]), Some(40));
+        assert_eq!(stated(&[("cache-control", "max-age=60"), ("age", "90")]), Some(0));
+        assert_eq!(stated(&[("cache-control", "no-store, max-age=60")]), Some(0));
         assert_eq!(stated(&[("cache-control", "max-age=forever")]), None);
         assert_eq!(stated(&[("cache-control", "s-maxage=60")]), None);
     }

@@ -39,10 +39,7 @@ impl RequestBody {
             return (Self::Empty, None);
         }
         let upload = Upload::begin(clock);
-        let watched = Watched {
-            body,
-            upload: Arc::clone(&upload),
-        };
+        let watched = Watched { body, upload: Arc::clone(&upload) };
         (Self::Caller(Box::pin(watched)), Some(upload))
     }
 }
@@ -124,10 +121,7 @@ impl Upload {
 
     /// The error that the caller's body ended with.
     pub(super) fn fault(&self) -> Option<BoxError> {
-        self.fault
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn moved(&self) {
@@ -208,11 +202,7 @@ pub(super) struct Limits {
 
 impl IncomingBody {
     pub(super) fn new(incoming: hyper::body::Incoming, lease: Lease, limits: Limits) -> Self {
-        let mut body = Self {
-            incoming,
-            lease: Some(lease),
-            limits,
-        };
+        let mut body = Self { incoming, lease: Some(lease), limits };
         body.release_if_done();
         body
     }
@@ -235,9 +225,7 @@ impl IncomingBody {
             return Poll::Pending; // all of it has been received
         };
         let limits = &mut self.limits;
-        let idle = *limits
-            .deadline
-            .get_or_insert_with(|| limits.clock.now() + limits.idle);
+        let idle = *limits.deadline.get_or_insert_with(|| limits.clock.now() + limits.idle);
         let (deadline, kind) = match limits.total {
             Some(total) if total <= idle => (total, ClientErrorKind::TotalTimeout),
             _ => (idle, ClientErrorKind::IdleTimeout),

@@ -46,10 +46,7 @@ pub(super) async fn tcp(
 /// answer leaves some to the next; the last has all of it, and the caller's patience is its limit.
 async fn first_of(addrs: &[SocketAddr], clock: &Clock, deadline: Instant) -> io::Result<TcpStream> {
     let Some((last, others)) = addrs.split_last() else {
-        return Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            "the name has no addresses",
-        ));
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no addresses"));
     };
     let mut untried = addrs.len() as u32;
     for addr in others {

@@ -61,10 +61,7 @@ impl ClientErrorKind {
 
 impl ClientError {
     pub(super) fn new(kind: ClientErrorKind, source: impl Into<BoxError>) -> Self {
-        Self(Box::new(Parts {
-            kind,
-            source: Some(source.into()),
-        }))
+        Self(Box::new(Parts { kind, source: Some(source.into()) }))
     }
 
     /// What failed.
@@ -95,11 +92,7 @@ fn breaks_the_protocol(error: &hyper::Error) -> bool {
         use std::io::ErrorKind::{InvalidData, InvalidInput};
         matches!(io.kind(), InvalidData | InvalidInput)
     };
-    error.is_parse()
-        || error
-            .source()
-            .and_then(|source| source.downcast_ref())
-            .is_some_and(chunk)
+    error.is_parse() || error.source().and_then(|source| source.downcast_ref()).is_some_and(chunk)
 }
 
 impl fmt::Display for ClientError {

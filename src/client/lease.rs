@@ -36,11 +36,7 @@ enum Sent<A, B> {
 
 impl Lease {
     pub(super) fn http1(origin: Arc<Origin>, http1: Http1, reused: bool) -> Self {
-        Self {
-            connection: Connection::Http1(http1),
-            origin,
-            reused,
-        }
+        Self { connection: Connection::Http1(http1), origin, reused }
     }
 
     pub(super) fn http2(
@@ -48,11 +44,7 @@ impl Lease {
         (http2, stream): (Http2, Stream),
         reused: bool,
     ) -> Self {
-        Self {
-            connection: Connection::Http2(http2, stream, Timer::default()),
-            origin,
-            reused,
-        }
+        Self { connection: Connection::Http2(http2, stream, Timer::default()), origin, reused }
     }
 
     pub(super) fn is_http2(&self) -> bool {

@@ -92,10 +92,7 @@ impl HttpClient {
     }
 
     fn with(settings: Arc<Settings>) -> Self {
-        Self {
-            settings,
-            origins: Arc::default(),
-        }
+        Self { settings, origins: Arc::default() }
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {

@@ -99,10 +99,7 @@ impl Origin {
         loop {
             let mut lease = self.lease(need, start, total).await?;
             self.address(&mut request, lease.is_http2());
-            match self
-                .exchange(&mut lease, request, upload.as_deref(), total)
-                .await
-            {
+            match self.exchange(&mut lease, request, upload.as_deref(), total).await {
                 Ok(response) => {
                     let limits = Limits {
                         clock: clock.clone(),
@@ -229,9 +226,7 @@ impl Origin {
         };
         // Boxed: it is rare and large, and each request's future would carry it.
         let connect = Box::pin(self.connect(need, deadline));
-        within(clock, deadline, connect)
-            .await
-            .unwrap_or_else(|| Err(kind.into()))
+        within(clock, deadline, connect).await.unwrap_or_else(|| Err(kind.into()))
     }
 
     fn reuse(self: &Arc<Self>, need: Need, now: Instant) -> Option<Lease> {
@@ -283,11 +278,7 @@ impl Origin {
             (Need::Any, version) => version,
         };
         if self.place.secure {
-            return self
-                .settings
-                .tls
-                .connect(tcp, &self.address.host, version)
-                .await;
+            return self.settings.tls.connect(tcp, &self.address.host, version).await;
         }
         match version {
             HttpVersion::Http2 => connect::http2(tcp).await,
@@ -298,9 +289,7 @@ impl Origin {
     /// Keeps an idle connection.
     pub(super) fn keep(self: &Arc<Self>, http1: Http1) {
         let settings = &self.settings;
-        let unswept = self
-            .pool
-            .put_idle(http1, settings.clock.now(), settings.max_idle);
+        let unswept = self.pool.put_idle(http1, settings.clock.now(), settings.max_idle);
         if unswept {
             match Handle::try_current() {
                 Ok(runtime) => drop(runtime.spawn(sweep(Arc::downgrade(self)))),
@@ -325,10 +314,7 @@ impl Sweeper {
     fn next(&mut self) -> Option<crate::clock::Sleep> {
         let origin = self.0.upgrade()?;
         let (clock, timeout) = (&origin.settings.clock, origin.settings.pool_idle);
-        origin
-            .pool
-            .sweep(clock.now(), timeout)
-            .then(|| clock.sleep(timeout))
+        origin.pool.sweep(clock.now(), timeout).then(|| clock.sleep(timeout))
     }
 }
 
@@ -370,7 +356,5 @@ fn expects_content(method: &Method) -> bool {
 }
 
 fn path_and_query(uri: Uri) -> PathAndQuery {
-    uri.into_parts()
-        .path_and_query
-        .unwrap_or_else(|| PathAndQuery::from_static("/"))
+    uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"))
 }

@@ -33,10 +33,7 @@ impl Place {
         let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
         Address {
             host: bare.unwrap_or(host).to_owned(),
-            port: self
-                .authority
-                .port_u16()
-                .unwrap_or(if self.secure { 443 } else { 80 }),
+            port: self.authority.port_u16().unwrap_or(if self.secure { 443 } else { 80 }),
         }
     }
 }
@@ -64,10 +61,7 @@ mod tests {
         let at = |secure, host: &str, port| Some((secure, host.to_owned(), port));
         assert_eq!(address("http://a.example/x?y"), at(false, "a.example", 80));
         assert_eq!(address("https://a.example"), at(true, "a.example", 443));
-        assert_eq!(
-            address("http://127.0.0.1:9000"),
-            at(false, "127.0.0.1", 9000)
-        );
+        assert_eq!(address("http://127.0.0.1:9000"), at(false, "127.0.0.1", 9000));
         assert_eq!(address("https://[::1]:8443/"), at(true, "::1", 8443));
         assert_eq!(address("http://a:/"), at(false, "a", 80));
     }

@@ -111,8 +111,7 @@ impl Pool {
     pub(super) fn sweep(&self, now: Instant, timeout: Duration) -> bool {
         let mut state = self.state();
         let idle = &mut state.idle;
-        idle.0
-            .retain(|(http1, since)| !http1.sender.is_closed() && !expired(*since, now, timeout));
+        idle.0.retain(|(http1, since)| !http1.sender.is_closed() && !expired(*since, now, timeout));
         state.swept = !state.idle.0.is_empty();
         state.swept
     }
@@ -128,9 +127,7 @@ impl Pool {
         if state.shared.is_empty() {
             return None;
         }
-        state
-            .shared
-            .retain(|it| !it.sender.is_closed() && !it.load.retired.load(Relaxed));
+        state.shared.retain(|it| !it.sender.is_closed() && !it.load.retired.load(Relaxed));
         let full = state.shared.len() >= MAX_SHARED;
         let found = state.shared.iter().find(|it| it.load.has_room());
         let least = || {

@@ -40,11 +40,7 @@ struct Configs {
 impl ClientTls {
     /// The default trust, to be changed.
     pub fn builder() -> ClientTlsBuilder {
-        ClientTlsBuilder {
-            public_roots: true,
-            roots: Vec::new(),
-            identity: None,
-        }
+        ClientTlsBuilder { public_roots: true, roots: Vec::new(), identity: None }
     }
 
     fn of(config: ClientConfig) -> Self {
@@ -224,10 +220,9 @@ async fn speak(stream: TlsStream<TcpStream>, version: HttpVersion) -> Result<Fre
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     match (http2, version) {
         (true, _) => connect::http2(stream).await,
-        (false, HttpVersion::Http2) => Err(ClientError::new(
-            ClientErrorKind::Tls,
-            "the origin does not speak HTTP/2",
-        )),
+        (false, HttpVersion::Http2) => {
+            Err(ClientError::new(ClientErrorKind::Tls, "the origin does not speak HTTP/2"))
+        }
         (false, _) => connect::http1(stream).await,
     }
 }

@@ -27,9 +27,7 @@ impl Timer {
         deadline: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(clock.sleep_until(deadline)));
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(clock.sleep_until(deadline)));
         if self.deadline.replace(deadline) != Some(deadline) {
             sleep.as_mut().reset(deadline);
         }

@@ -77,10 +77,7 @@ pub struct ClientIp {
 impl ClientIp {
     /// An address that was found out in a way of your own.
     pub fn new(ip: IpAddr) -> Self {
-        Self {
-            ip: ip.to_canonical(),
-            peer_is_trusted: false,
-        }
+        Self { ip: ip.to_canonical(), peer_is_trusted: false }
     }
 
     /// The address; IPv4-mapped IPv6 is folded to IPv4.
@@ -132,11 +129,7 @@ impl ClientIpLayer {
     /// `hops` counts your proxies: 1 for one load balancer in front of this process. 0 is
     /// [`direct`](Self::direct). Whoever can reach this process around your proxies can choose its address.
     pub fn behind_proxies(hops: usize) -> Self {
-        Self::with(if hops == 0 {
-            Trust::Nobody
-        } else {
-            Trust::Hops(hops)
-        })
+        Self::with(if hops == 0 { Trust::Nobody } else { Trust::Hops(hops) })
     }
 
     /// Behind proxies whose addresses lie in these networks (`"10.0.0.0/8"`, `"192.0.2.7"`, `"fd00::/8"`).
@@ -170,35 +163,25 @@ impl ClientIpLayer {
     #[must_use]
     pub fn field(self, field: ForwardedField) -> Self {
         let FindClientIp { trust, .. } = &**self.guard.guard();
-        Self {
-            guard: GuardLayer::new(FindClientIp {
-                trust: trust.clone(),
-                field,
-            }),
-        }
+        Self { guard: GuardLayer::new(FindClientIp { trust: trust.clone(), field }) }
     }
 
     fn with(trust: Trust) -> Self {
         let field = ForwardedField::default();
-        Self {
-            guard: GuardLayer::new(FindClientIp { trust, field }),
-        }
+        Self { guard: GuardLayer::new(FindClientIp { trust, field }) }
     }
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
-    let net = text
-        .parse::<IpNet>()
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     match net {
-        Ok(net) if net.prefix_len() == 0 => Err(format!(
-            "`{text}` trusts every address; name the networks of your proxies"
-        )),
+        Ok(net) if net.prefix_len() == 0 => {
+            Err(format!("`{text}` trusts every address; name the networks of your proxies"))
+        }
         Ok(net) => Ok(net),
-        Err(_) => Err(format!(
-            "`{}` is no network; write 10.0.0.0/8 or fd00::/8",
-            text.escape_debug()
-        )),
+        Err(_) => {
+            Err(format!("`{}` is no network; write 10.0.0.0/8 or fd00::/8", text.escape_debug()))
+        }
     }
 }
 
@@ -242,10 +225,7 @@ impl Trust {
                 (client, is_proxy(&peer))
             }
         };
-        ClientIp {
-            ip,
-            peer_is_trusted,
-        }
+        ClientIp { ip, peer_is_trusted }
     }
 }
 
@@ -313,10 +293,7 @@ mod tests {
     #[test]
     fn walks_past_trusted_proxies_only() {
         let trust = Trust::Networks(vec!["10.0.0.0/8".parse().unwrap()]);
-        assert_eq!(
-            client("6.6.6.6, 203.0.113.7, 10.0.0.2", &trust),
-            ip("203.0.113.7")
-        );
+        assert_eq!(client("6.6.6.6, 203.0.113.7, 10.0.0.2", &trust), ip("203.0.113.7"));
         assert_eq!(client("10.0.0.3, 10.0.0.2", &trust), ip("10.0.0.3"));
         let stranger = Trust::Networks(vec!["192.0.2.0/24".parse().unwrap()]);
         assert_eq!(client("203.0.113.7", &stranger), ip("10.9.9.9"));
@@ -325,14 +302,8 @@ mod tests {
     #[test]
     fn junk_ends_the_walk() {
         let trust = Trust::Networks(vec!["10.0.0.0/8".parse().unwrap()]);
-        assert_eq!(
-            client("203.0.113.7, junk, 10.0.0.2", &trust),
-            ip("10.0.0.2")
-        );
-        assert_eq!(
-            client("203.0.113.7, unknown", &Trust::Hops(2)),
-            ip("10.9.9.9")
-        );
+        assert_eq!(client("203.0.113.7, junk, 10.0.0.2", &trust), ip("10.0.0.2"));
+        assert_eq!(client("203.0.113.7, unknown", &Trust::Hops(2)), ip("10.9.9.9"));
     }
 
     #[test]

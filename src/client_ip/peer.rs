@@ -20,9 +20,7 @@ pub(crate) fn addr(extensions: &Extensions) -> Option<SocketAddr> {
 
 #[cfg(feature = "axum")]
 fn axum(extensions: &Extensions) -> Option<SocketAddr> {
-    extensions
-        .get::<axum::extract::ConnectInfo<SocketAddr>>()
-        .map(|info| info.0)
+    extensions.get::<axum::extract::ConnectInfo<SocketAddr>>().map(|info| info.0)
 }
 
 #[cfg(not(feature = "axum"))]
@@ -32,9 +30,7 @@ fn axum(_: &Extensions) -> Option<SocketAddr> {
 
 #[cfg(feature = "tonic")]
 fn tonic(extensions: &Extensions) -> Option<SocketAddr> {
-    extensions
-        .get::<tonic::transport::server::TcpConnectInfo>()?
-        .remote_addr()
+    extensions.get::<tonic::transport::server::TcpConnectInfo>()?.remote_addr()
 }
 
 #[cfg(not(feature = "tonic"))]

@@ -35,10 +35,7 @@ impl<C: Send + Sync + 'static, S: Sync> FromRequestParts<S> for Claims<C> {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        extension(
-            parts,
-            "no authentication layer has read `Claims` of this type",
-        )
+        extension(parts, "no authentication layer has read `Claims` of this type")
     }
 }
 

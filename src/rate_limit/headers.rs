@@ -33,10 +33,7 @@ impl Fields {
         if !window.is_zero() {
             policy = policy.with(format_args!(";w={}", seconds(window)));
         }
-        Self {
-            policy: policy.value(),
-            name,
-        }
+        Self { policy: policy.value(), name }
     }
 
     /// One allocation, for the value that changes.
@@ -46,9 +43,7 @@ impl Fields {
         let line = self.name.clone();
         Stamp {
             policy: self.policy.clone(),
-            limit: line
-                .with(format_args!(";r={remaining};t={full_in}"))
-                .value(),
+            limit: line.with(format_args!(";r={remaining};t={full_in}")).value(),
         }
     }
 }
@@ -111,15 +106,9 @@ mod tests {
     use super::*;
 
     fn fields(name: &str, quota: u32, window: u64, remaining: u32, millis: u64) -> [String; 2] {
-        let standing = Standing {
-            remaining,
-            full_in: Duration::from_millis(millis),
-        };
+        let standing = Standing { remaining, full_in: Duration::from_millis(millis) };
         let fields = Fields::new(name, (quota, Duration::from_millis(window)));
-        fields
-            .stamp(standing)
-            .into_fields()
-            .map(|(_, value)| value.to_str().unwrap().to_owned())
+        fields.stamp(standing).into_fields().map(|(_, value)| value.to_str().unwrap().to_owned())
     }
 
     #[test]
@@ -128,24 +117,13 @@ mod tests {
             fields("per-client", 20, 2_000, 19, 100),
             [r#""per-client";q=20;w=2"#, r#""per-client";r=19;t=1"#]
         );
-        assert_eq!(
-            fields("a", 1, 1, 0, 1_001),
-            [r#""a";q=1;w=1"#, r#""a";r=0;t=2"#]
-        );
-        assert_eq!(
-            fields("none", 0, 0, 0, 0),
-            [r#""none";q=0"#, r#""none";r=0;t=0"#]
-        );
+        assert_eq!(fields("a", 1, 1, 0, 1_001), [r#""a";q=1;w=1"#, r#""a";r=0;t=2"#]);
+        assert_eq!(fields("none", 0, 0, 0, 0), [r#""none";q=0"#, r#""none";r=0;t=0"#]);
     }
 
     #[test]
     fn any_name_makes_a_structured_field() {
-        for name in [
-            "",
-            "a\"b\\c",
-            "caf\u{e9}\r\nset-cookie: x",
-            &"x".repeat(500),
-        ] {
+        for name in ["", "a\"b\\c", "caf\u{e9}\r\nset-cookie: x", &"x".repeat(500)] {
             for value in fields(name, 1, 1, 1, 1) {
                 let list = sfv::Parser::new(&value).parse::<sfv::List>();
                 assert_eq!(list.unwrap().len(), 1, "{value}");

@@ -123,18 +123,13 @@ impl<S, K> Layer<S> for RateLimitLayer<K> {
 
 impl<K> Clone for RateLimitLayer<K> {
     fn clone(&self) -> Self {
-        Self {
-            settings: self.settings.clone(),
-            guard: self.guard.clone(),
-        }
+        Self { settings: self.settings.clone(), guard: self.guard.clone() }
     }
 }
 
 impl<K> fmt::Debug for RateLimitLayer<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RateLimitLayer")
-            .field(&self.settings)
-            .finish()
+        f.debug_tuple("RateLimitLayer").field(&self.settings).finish()
     }
 }
 

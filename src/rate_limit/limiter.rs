@@ -37,10 +37,7 @@ pub(super) enum Decision {
     /// It has taken one.
     Admitted(Standing),
     /// It has taken nothing; there will be one after `wait`, or never.
-    Refused {
-        wait: Option<Duration>,
-        standing: Standing,
-    },
+    Refused { wait: Option<Duration>, standing: Standing },
 }
 
 /// What is left in the bucket, and when it is full again.
@@ -65,10 +62,7 @@ impl Limiter {
                 burst,
             })
         });
-        Self {
-            fingerprints: Fingerprints::default(),
-            buckets,
-        }
+        Self { fingerprints: Fingerprints::default(), buckets }
     }
 
     /// Takes one for this key, or for those without a key.
@@ -77,10 +71,7 @@ impl Limiter {
             Some(buckets) => buckets.take(self.fingerprints.of(key)),
             None => Decision::Refused {
                 wait: None,
-                standing: Standing {
-                    remaining: 0,
-                    full_in: Duration::ZERO,
-                },
+                standing: Standing { remaining: 0, full_in: Duration::ZERO },
             },
         }
     }
@@ -108,13 +99,7 @@ impl Buckets {
                 let wait = until.wait_time_from(self.governor.clock().now());
                 // All but one are still to come once the first is there.
                 let full_in = wait + self.refill(self.burst.get() - 1);
-                Decision::Refused {
-                    wait: Some(wait),
-                    standing: Standing {
-                        remaining: 0,
-                        full_in,
-                    },
-                }
+                Decision::Refused { wait: Some(wait), standing: Standing { remaining: 0, full_in } }
             }
         }
     }
@@ -220,10 +205,8 @@ mod tests {
     #[test]
     fn a_standing_tells_what_is_left() {
         let (limiter, time) = limiter(Quota::per_second(10).burst(20));
-        let standing = |remaining, millis| Standing {
-            remaining,
-            full_in: Duration::from_millis(millis),
-        };
+        let standing =
+            |remaining, millis| Standing { remaining, full_in: Duration::from_millis(millis) };
         assert_eq!(limiter.take(None), Decision::Admitted(standing(19, 100)));
         assert_eq!(limiter.take(None), Decision::Admitted(standing(18, 200)));
         time.advance(Duration::from_secs(9));
@@ -261,10 +244,7 @@ mod tests {
         let admitted = std::thread::scope(|scope| {
             let thread = || (0..400).filter(|_| admitted(&limiter, "a")).count();
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(thread)).collect();
-            threads
-                .into_iter()
-                .map(|it| it.join().unwrap())
-                .sum::<usize>()
+            threads.into_iter().map(|it| it.join().unwrap()).sum::<usize>()
         });
         assert_eq!(admitted, 500);
     }

@@ -44,11 +44,7 @@ impl Quota {
     }
 
     const fn per(count: u32, seconds: u64) -> Self {
-        Self {
-            count,
-            period: Duration::from_secs(seconds),
-            burst: count,
-        }
+        Self { count, period: Duration::from_secs(seconds), burst: count }
     }
 
     /// How many may come at once after a pause. Cut to what refills in 146 years.
@@ -75,9 +71,7 @@ mod tests {
     use super::*;
 
     fn bucket(quota: Quota) -> Option<(u64, u32)> {
-        quota
-            .bucket()
-            .map(|(interval, burst)| (interval, burst.get()))
+        quota.bucket().map(|(interval, burst)| (interval, burst.get()))
     }
 
     #[test]
@@ -85,10 +79,7 @@ mod tests {
         assert_eq!(bucket(Quota::per_second(10)), Some((100_000_000, 10)));
         assert_eq!(bucket(Quota::per_second(3)), Some((333_333_334, 3)));
         assert_eq!(bucket(Quota::per_minute(60)), Some((1_000_000_000, 60)));
-        assert_eq!(
-            bucket(Quota::per_hour(1).burst(2)),
-            Some((3_600_000_000_000, 2))
-        );
+        assert_eq!(bucket(Quota::per_hour(1).burst(2)), Some((3_600_000_000_000, 2)));
         assert_eq!(bucket(Quota::per_second(u32::MAX)), Some((1, u32::MAX)));
     }
 

@@ -169,12 +169,8 @@ mod tests {
     fn a_million_keys_take_less_than_a_hundred_mebibytes() {
         let store = Store::new(1_000_000, 10);
         assert!(table_bytes(&store) <= 54_000_000, "{}", table_bytes(&store));
-        let taken = |store: &Store| {
-            store
-                .shards
-                .iter()
-                .any(|it| it.0.lock().unwrap().slots.capacity() > 0)
-        };
+        let taken =
+            |store: &Store| store.shards.iter().any(|it| it.0.lock().unwrap().slots.capacity() > 0);
         assert!(!taken(&store), "memory is taken as keys come");
     }
 
@@ -224,10 +220,7 @@ mod tests {
     fn a_key_at_rest_gives_way() {
         let store = Store::new(1, 10);
         for key in 0..1_000 {
-            assert_eq!(
-                take(&store, key, u64::from(key) * 10, 1),
-                Ok(u64::from(key) * 10 + 10)
-            );
+            assert_eq!(take(&store, key, u64::from(key) * 10, 1), Ok(u64::from(key) * 10 + 10));
         }
     }
 }

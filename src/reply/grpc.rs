@@ -29,10 +29,9 @@ pub(super) fn trailers_only(rejection: &Rejection, request: &HeaderMap) -> Respo
     let mut response = Response::new(Bytes::new());
     *response.headers_mut() = status_fields(rejection);
     response.headers_mut().extend(metadata(rejection));
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        same_media_type(request, "application/grpc"),
-    );
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, same_media_type(request, "application/grpc"));
     response
 }
 
@@ -50,17 +49,12 @@ pub(super) fn web(rejection: &Rejection, request: &HeaderMap, text: bool) -> Res
     frame.extend_from_slice(&block);
 
     let (body, media) = match text {
-        true => (
-            BASE64_STANDARD.encode(&frame).into_bytes(),
-            "application/grpc-web-text+proto",
-        ),
+        true => (BASE64_STANDARD.encode(&frame).into_bytes(), "application/grpc-web-text+proto"),
         false => (frame, "application/grpc-web+proto"),
     };
     let mut response = Response::new(Bytes::from(body));
     *response.headers_mut() = metadata(rejection);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, same_media_type(request, media));
+    response.headers_mut().insert(header::CONTENT_TYPE, same_media_type(request, media));
     response
 }
 
@@ -90,10 +84,7 @@ fn metadata(rejection: &Rejection) -> HeaderMap {
 
 /// The request's media type, which the answer to a gRPC call repeats.
 fn same_media_type(request: &HeaderMap, fallback: &'static str) -> HeaderValue {
-    request
-        .get(header::CONTENT_TYPE)
-        .cloned()
-        .unwrap_or(HeaderValue::from_static(fallback))
+    request.get(header::CONTENT_TYPE).cloned().unwrap_or(HeaderValue::from_static(fallback))
 }
 
 fn ascii(text: String) -> HeaderValue {
@@ -120,11 +111,7 @@ fn details(rejection: &Rejection) -> Vec<u8> {
 /// `ErrorInfo { reason = 1, domain = 2, metadata = 3 }`; the reason in UPPER_SNAKE_CASE.
 fn error_info(rejection: &Rejection) -> Message {
     let mut info = Message::default();
-    let reason = rejection
-        .reason()
-        .name()
-        .replace('-', "_")
-        .to_ascii_uppercase();
+    let reason = rejection.reason().name().replace('-', "_").to_ascii_uppercase();
     info.text(1, &reason);
     info.text(2, "tower-gateway");
     for (name, value) in rejection.members() {
@@ -138,10 +125,7 @@ fn error_info(rejection: &Rejection) -> Message {
 
 /// `QuotaFailure { violations = 1 }`, each `{ subject = 1, description = 2 }`.
 fn quota_failure(rejection: &Rejection) -> Message {
-    let policy = rejection
-        .members()
-        .find(|(name, _)| *name == "policy")
-        .map_or("", |(_, it)| it);
+    let policy = rejection.members().find(|(name, _)| *name == "policy").map_or("", |(_, it)| it);
     let mut violation = Message::default();
     violation.text(1, policy);
     violation.text(2, rejection.detail());

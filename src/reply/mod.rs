@@ -51,9 +51,7 @@ pub enum Dialect {
 impl Dialect {
     /// The dialect of a request, by its `content-type`.
     pub fn of(headers: &HeaderMap) -> Self {
-        let media = headers
-            .get(header::CONTENT_TYPE)
-            .map_or(&b""[..], |value| value.as_bytes());
+        let media = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
         let is = |prefix: &str| {
             media
                 .get(..prefix.len())
@@ -103,14 +101,8 @@ mod tests {
         assert_eq!(of("application/grpc"), Dialect::Grpc);
         assert_eq!(of("Application/gRPC+proto"), Dialect::Grpc);
         assert_eq!(of("application/grpc; x=1"), Dialect::Grpc);
-        assert_eq!(
-            of("application/grpc-web+proto"),
-            Dialect::GrpcWeb { text: false }
-        );
-        assert_eq!(
-            of("application/grpc-web-text"),
-            Dialect::GrpcWeb { text: true }
-        );
+        assert_eq!(of("application/grpc-web+proto"), Dialect::GrpcWeb { text: false });
+        assert_eq!(of("application/grpc-web-text"), Dialect::GrpcWeb { text: true });
         assert_eq!(of("application/grpcish"), Dialect::Http);
         assert_eq!(of("application/json"), Dialect::Http);
         assert_eq!(Dialect::of(&HeaderMap::new()), Dialect::Http);

@@ -15,24 +15,14 @@ pub(super) fn response(rejection: &Rejection) -> Response<Bytes> {
     *response.status_mut() = rejection.status();
     let headers = response.headers_mut();
     headers.extend(rejection.headers().clone());
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     // A refusal is about this request alone (RFC 9111 §4.2.2 would let a cache keep a 404).
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 /// The members that this module writes: no other may take their names.
-const OWN: [&str; 6] = [
-    "type",
-    "title",
-    "status",
-    "detail",
-    "reason",
-    "violated-policies",
-];
+const OWN: [&str; 6] = ["type", "title", "status", "detail", "reason", "violated-policies"];
 
 /// `type`, `title`, `status`, `detail`, `reason`, then the rejection's own members.
 fn document(rejection: &Rejection) -> Vec<u8> {
@@ -52,10 +42,7 @@ fn write<S: Serializer>(serializer: S, rejection: &Rejection) -> Result<S::Ok, S
     document.serialize_entry("detail", rejection.detail())?;
     document.serialize_entry("reason", reason.name())?;
     for (n, (name, value)) in rejection.members().enumerate() {
-        let repeated = rejection
-            .members()
-            .take(n)
-            .any(|(earlier, _)| earlier == name);
+        let repeated = rejection.members().take(n).any(|(earlier, _)| earlier == name);
         if repeated || OWN.contains(&name) {
             continue;
         }
@@ -95,12 +82,7 @@ mod tests {
         let read: Value = serde_json::from_slice(&document(&no)).unwrap();
         assert_eq!(read["status"], 404);
         assert_eq!(read["policy"], "daily");
-        assert!(
-            read["type"]
-                .as_str()
-                .unwrap()
-                .ends_with("#variant.NotFound")
-        );
+        assert!(read["type"].as_str().unwrap().ends_with("#variant.NotFound"));
     }
 
     #[test]

@@ -28,15 +28,11 @@ pin_project! {
 
 impl<D, R> RoutedBody<D, R> {
     pub(super) fn of_default(body: D) -> Self {
-        Self {
-            kind: Kind::Default { body },
-        }
+        Self { kind: Kind::Default { body } }
     }
 
     pub(super) fn of_route(body: R) -> Self {
-        Self {
-            kind: Kind::Route { body },
-        }
+        Self { kind: Kind::Route { body } }
     }
 }
 

@@ -45,9 +45,7 @@ impl<S> RouteLayer<S> {
     pub fn new(routes: Routes<S>) -> Result<Self, ConfigError> {
         let table = ArcSwap::from_pointee(Table::new(routes)?);
         let rules = PathRules::default();
-        Ok(Self {
-            router: Arc::new(Router { table, rules }),
-        })
+        Ok(Self { router: Arc::new(Router { table, rules }) })
     }
 
     /// What a path may contain. Default: nothing that can be read in two ways. Set it before the layer is shared:
@@ -55,16 +53,12 @@ impl<S> RouteLayer<S> {
     #[must_use]
     pub fn path_rules(self, rules: PathRules) -> Self {
         let table = ArcSwap::new(self.router.table.load_full());
-        Self {
-            router: Arc::new(Router { table, rules }),
-        }
+        Self { router: Arc::new(Router { table, rules }) }
     }
 
     /// A handle to swap the table with.
     pub fn handle(&self) -> RouteHandle<S> {
-        RouteHandle {
-            router: Arc::clone(&self.router),
-        }
+        RouteHandle { router: Arc::clone(&self.router) }
     }
 }
 
@@ -130,17 +124,13 @@ fn with_path(uri: &Uri, path: &str) -> Uri {
 
 impl<S> Clone for RouteLayer<S> {
     fn clone(&self) -> Self {
-        Self {
-            router: Arc::clone(&self.router),
-        }
+        Self { router: Arc::clone(&self.router) }
     }
 }
 
 impl<S> Clone for RouteHandle<S> {
     fn clone(&self) -> Self {
-        Self {
-            router: Arc::clone(&self.router),
-        }
+        Self { router: Arc::clone(&self.router) }
     }
 }
 

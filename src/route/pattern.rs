@@ -45,10 +45,8 @@ impl Pattern {
             (Some(path), _) => Some(path),
             (None, _) => return Err("the pattern does not begin with a slash".into()),
         };
-        let mut pattern = Self {
-            segments: Vec::new(),
-            end: if prefix { End::Prefix } else { End::Exact },
-        };
+        let mut pattern =
+            Self { segments: Vec::new(), end: if prefix { End::Prefix } else { End::Exact } };
         let mut segments = path.into_iter().flat_map(|path| path.split('/')).peekable();
         while let Some(segment) = segments.next() {
             pattern.push(segment, segments.peek().is_none())?;
@@ -57,14 +55,9 @@ impl Pattern {
     }
 
     fn push(&mut self, segment: &str, last: bool) -> Result<(), String> {
-        let Some(name) = segment
-            .strip_prefix('{')
-            .and_then(|it| it.strip_suffix('}'))
-        else {
+        let Some(name) = segment.strip_prefix('{').and_then(|it| it.strip_suffix('}')) else {
             if segment.contains(['{', '}']) {
-                return Err(format!(
-                    "`{segment}`: a capture is a whole segment, {{name}}"
-                ));
+                return Err(format!("`{segment}`: a capture is a whole segment, {{name}}"));
             }
             self.segments.push(Segment::Literal(segment.into()));
             return Ok(());
@@ -75,9 +68,7 @@ impl Pattern {
         };
         let allowed = |it: char| it.is_ascii_alphanumeric() || it == '_';
         if name.is_empty() || !name.chars().all(allowed) {
-            return Err(format!(
-                "`{segment}`: a name consists of letters, digits and _"
-            ));
+            return Err(format!("`{segment}`: a name consists of letters, digits and _"));
         }
         if self.names().any(|known| known == name) {
             return Err(format!("`{segment}` is captured twice"));
@@ -135,9 +126,7 @@ impl HostPattern {
         let address = name.starts_with('[') && name.ends_with(']');
         let mut labels = name[usize::from(below)..].split('.');
         if !address && (!name.chars().all(allowed) || labels.any(str::is_empty)) {
-            return Err(format!(
-                "`{text}` is no host name; a port is not part of it"
-            ));
+            return Err(format!("`{text}` is no host name; a port is not part of it"));
         }
         Ok(match below {
             true => Self::Below(name.into()),
@@ -165,24 +154,15 @@ mod tests {
     #[test]
     fn a_pattern_is_segments_and_an_end() {
         let parse = |text, prefix| Pattern::parse(text, prefix).unwrap();
-        let pattern = |segments: &[Segment], end| Pattern {
-            segments: segments.to_vec(),
-            end,
-        };
+        let pattern = |segments: &[Segment], end| Pattern { segments: segments.to_vec(), end };
         assert_eq!(parse("/", false), pattern(&[literal("")], End::Exact));
         assert_eq!(parse("/", true), pattern(&[], End::Prefix));
-        assert_eq!(
-            parse("/a/", false),
-            pattern(&[literal("a"), literal("")], End::Exact)
-        );
+        assert_eq!(parse("/a/", false), pattern(&[literal("a"), literal("")], End::Exact));
         assert_eq!(
             parse("/%61/{id}", true),
             pattern(&[literal("a"), Segment::Capture("id".into())], End::Prefix)
         );
-        assert_eq!(
-            parse("/f/{*rest}", false),
-            pattern(&[literal("f")], End::Rest("rest".into()))
-        );
+        assert_eq!(parse("/f/{*rest}", false), pattern(&[literal("f")], End::Rest("rest".into())));
     }
 
     #[test]
@@ -218,18 +198,10 @@ mod tests {
     #[test]
     fn hosts() {
         let parse = HostPattern::parse;
-        assert_eq!(
-            parse("API.example."),
-            Ok(HostPattern::Exact("api.example".into()))
-        );
-        assert_eq!(
-            parse("*.example"),
-            Ok(HostPattern::Below(".example".into()))
-        );
+        assert_eq!(parse("API.example."), Ok(HostPattern::Exact("api.example".into())));
+        assert_eq!(parse("*.example"), Ok(HostPattern::Below(".example".into())));
         assert_eq!(parse("[::1]"), Ok(HostPattern::Exact("[::1]".into())));
-        for text in [
-            "", "*", "*example", "a.*", "a:80", "a..b", "a/b", ".a", "*..a", "*.",
-        ] {
+        for text in ["", "*", "*example", "a.*", "a:80", "a..b", "a/b", ".a", "*..a", "*."] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

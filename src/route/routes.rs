@@ -15,21 +15,12 @@ pub struct Route {
 impl Route {
     /// Takes the paths of this pattern: `/health`, `/orders/{id}`, `/files/{*rest}`.
     pub fn new(path: impl Into<String>) -> Self {
-        Self {
-            method: None,
-            host: None,
-            path: path.into(),
-            prefix: false,
-            strip: false,
-        }
+        Self { method: None, host: None, path: path.into(), prefix: false, strip: false }
     }
 
     /// Takes this path and all below it. It may have captures too.
     pub fn prefix(path: impl Into<String>) -> Self {
-        Self {
-            prefix: true,
-            ..Self::new(path)
-        }
+        Self { prefix: true, ..Self::new(path) }
     }
 
     /// [`new`](Self::new), for `GET` and `HEAD`.
@@ -93,9 +84,7 @@ pub struct Routes<S> {
 impl<S> Routes<S> {
     /// No routes yet.
     pub const fn new() -> Self {
-        Self {
-            entries: Vec::new(),
-        }
+        Self { entries: Vec::new() }
     }
 
     /// [`Route::prefix`], for any host and method.

@@ -48,23 +48,16 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let state = match self.router.route(&mut request) {
-            Ok(None) => State::Default {
-                future: self.inner.call(request),
-            },
+            Ok(None) => State::Default { future: self.inner.call(request) },
             Ok(Some(service)) => {
                 self.release();
-                State::Waiting {
-                    service,
-                    request: Some(request),
-                }
+                State::Waiting { service, request: Some(request) }
             }
             Err(rejection) => {
                 self.release();
                 let head = Head::of(&request);
                 event::refused("route", head, &rejection);
-                State::Refused {
-                    response: Some(reply(head, rejection)),
-                }
+                State::Refused { response: Some(reply(head, rejection)) }
             }
         };
         RouteFuture { state }
@@ -105,9 +98,7 @@ where
         let response = loop {
             match state.as_mut().project() {
                 StateProj::Default { future } => {
-                    break ready!(future.poll(cx))?
-                        .map(RoutedBody::of_default)
-                        .map(Body::inner);
+                    break ready!(future.poll(cx))?.map(RoutedBody::of_default).map(Body::inner);
                 }
                 StateProj::Route { future } => {
                     let response = ready!(future.poll(cx)).map_err(Into::into)?;
@@ -131,18 +122,13 @@ where
 
 impl<I: Clone, S> Clone for Routed<I, S> {
     fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            router: Arc::clone(&self.router),
-        }
+        Self { inner: self.inner.clone(), router: Arc::clone(&self.router) }
     }
 }
 
 impl<I: fmt::Debug, S> fmt::Debug for Routed<I, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Routed")
-            .field("default", &self.inner)
-            .finish_non_exhaustive()
+        f.debug_struct("Routed").field("default", &self.inner).finish_non_exhaustive()
     }
 }
 

@@ -65,9 +65,8 @@ impl<S> Table<S> {
         }
         for index in hosts.shadowed() {
             let route = &routes[index];
-            mistakes.add(format!(
-                "{route} is never reached: other routes take all of its requests"
-            ));
+            mistakes
+                .add(format!("{route} is never reached: other routes take all of its requests"));
         }
         mistakes.or(Self { hosts, entries })
     }
@@ -135,11 +134,7 @@ impl<S> Entry<S> {
             service,
             pattern: format!("{host}{}", route.path).into(),
             captures: pattern.captures(),
-            strip: if route.strip {
-                pattern.segments.len()
-            } else {
-                0
-            },
+            strip: if route.strip { pattern.segments.len() } else { 0 },
         }
     }
 
@@ -149,12 +144,7 @@ impl<S> Entry<S> {
             let start = start_of(path, *segment);
             let end = match rest {
                 true => path.len(),
-                false => {
-                    start
-                        + path
-                            .get(start..)
-                            .map_or(0, |it| it.find('/').unwrap_or(it.len()))
-                }
+                false => start + path.get(start..).map_or(0, |it| it.find('/').unwrap_or(it.len())),
             };
             (Arc::clone(name), start as u32..end as u32)
         })
@@ -210,19 +200,13 @@ impl Hosts {
         accept: &mut impl FnMut(&'a Leaf) -> Option<T>,
     ) -> Option<T> {
         let exact = host.and_then(|host| self.exact.get(host));
-        let named = exact
-            .into_iter()
-            .chain(host.into_iter().flat_map(|it| self.above(it)));
-        named
-            .chain([&self.any])
-            .find_map(|node| node.find(Some(path), accept))
+        let named = exact.into_iter().chain(host.into_iter().flat_map(|it| self.above(it)));
+        named.chain([&self.any]).find_map(|node| node.find(Some(path), accept))
     }
 
     /// The trees of this host's parent domains, the nearest first.
     fn above<'a>(&'a self, host: &str) -> impl Iterator<Item = &'a Node> {
-        let dots = host
-            .match_indices('.')
-            .take(if self.below.is_empty() { 0 } else { 128 });
+        let dots = host.match_indices('.').take(if self.below.is_empty() { 0 } else { 128 });
         dots.filter_map(|(at, _)| self.below.get(&host[at..]))
     }
 }

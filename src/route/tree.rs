@@ -77,9 +77,7 @@ impl Node {
             return None; // captures and rests hold something
         }
         let capture = self.capture.as_ref();
-        capture
-            .and_then(|node| node.find(path_after, accept))
-            .or_else(|| accept(&self.rest))
+        capture.and_then(|node| node.find(path_after, accept)).or_else(|| accept(&self.rest))
     }
 
     /// Collects the routes here and below whose requests all go to more specific ones. No path ends at the root.
@@ -133,11 +131,7 @@ impl Leaf {
             let fits = |(known, _): &&(Option<Method>, usize)| known.as_ref() == wanted;
             self.0.iter().find(fits).map(|(_, index)| *index)
         };
-        let as_get = || {
-            (method == Method::HEAD)
-                .then(|| of(Some(&Method::GET)))
-                .flatten()
-        };
+        let as_get = || (method == Method::HEAD).then(|| of(Some(&Method::GET))).flatten();
         of(Some(method)).or_else(as_get).or_else(|| of(None))
     }
 

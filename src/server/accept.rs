@@ -156,18 +156,12 @@ impl<S> Serving<S> {
             if all_closed.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(0);
             }
-            time_is_up
-                .as_mut()
-                .poll(cx)
-                .map(|()| stage.receiver_count())
+            time_is_up.as_mut().poll(cx).map(|()| stage.receiver_count())
         })
         .await;
         stage.send_replace(Stage::Cut);
         stage.closed().await;
-        Drained {
-            finished: before - cut.min(before),
-            cut,
-        }
+        Drained { finished: before - cut.min(before), cut }
     }
 }
 

@@ -132,22 +132,15 @@ impl State {
         let mut first = None;
         let mut wait = |applies: bool, wait: &mut Wait, patience, then| {
             if applies && let Some(at) = wait.until(patience, now) {
-                first = Some(
-                    first.map_or((at, then), |it: (Instant, Then)| match at < it.0 {
-                        true => (at, then),
-                        false => it,
-                    }),
-                );
+                first = Some(first.map_or((at, then), |it: (Instant, Then)| match at < it.0 {
+                    true => (at, then),
+                    false => it,
+                }));
             }
         };
         wait(true, &mut self.lingering, LINGER, Then::Cut);
         wait(true, &mut self.write_blocked, patience.write, Then::Cut);
-        wait(
-            self.untaken > 0,
-            &mut self.untaken_waits,
-            patience.write,
-            Then::Cut,
-        );
+        wait(self.untaken > 0, &mut self.untaken_waits, patience.write, Then::Cut);
         wait(idle, &mut self.closing, patience.write, Then::Cut);
         wait(idle && stays, &mut self.draining, LAST_CALL, Then::Close);
         wait(idle && stays, &mut self.waits, owed, then);
@@ -312,19 +305,10 @@ mod tests {
         // a client that does not read
         assert_eq!(due(&[began, Activity::gave]), Some((32, Then::Cut)));
         assert_eq!(due(&[began, Activity::gave, Activity::took]), None);
-        assert_eq!(
-            due(&[began, Activity::write_blocked]),
-            Some((32, Then::Cut))
-        );
-        assert_eq!(
-            due(&[began, Activity::write_blocked, Activity::write_moved]),
-            None
-        );
+        assert_eq!(due(&[began, Activity::write_blocked]), Some((32, Then::Cut)));
+        assert_eq!(due(&[began, Activity::write_blocked, Activity::write_moved]), None);
         // goodbye is not for ever
-        assert_eq!(
-            due(&[began, ended, Activity::closes]),
-            Some((33, Then::Cut))
-        );
+        assert_eq!(due(&[began, ended, Activity::closes]), Some((33, Then::Cut)));
         assert_eq!(due(&[|it| assert!(it.lingers())]), Some((3, Then::Cut)));
         // a first request may be on its way
         assert_eq!(due(&[drains]), Some((2, Then::Close)));
@@ -333,10 +317,7 @@ mod tests {
 
     #[test]
     fn an_endless_patience_does_not_overflow() {
-        let endless = Patience {
-            header: Duration::MAX,
-            ..PATIENCE
-        };
+        let endless = Patience { header: Duration::MAX, ..PATIENCE };
         assert_eq!(Activity::start(Clock::system()).due(&endless), None);
     }
 }

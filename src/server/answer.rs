@@ -52,11 +52,7 @@ impl<B> Answer<B> {
     pub(super) fn new(body: Body<B>, ticket: Ticket) -> Self {
         // An HTTP/2 client that gives no window is asked for nothing, the first frame included.
         ticket.0.gave();
-        Self {
-            body,
-            ticket,
-            given: true,
-        }
+        Self { body, ticket, given: true }
     }
 }
 

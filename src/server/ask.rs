@@ -96,19 +96,13 @@ where
         let step = match self.facts.judge(&mut request) {
             Err(rejection) => {
                 self.facts.activity.leaves_unread();
-                Step::Refused {
-                    response: Some(refusal(&request, rejection)),
-                }
+                Step::Refused { response: Some(refusal(&request, rejection)) }
             }
-            Ok(()) => Step::Readying {
-                held: Some((self.service.clone(), self.facts.hand_over(request))),
-            },
+            Ok(()) => {
+                Step::Readying { held: Some((self.service.clone(), self.facts.hand_over(request))) }
+            }
         };
-        Asking {
-            step,
-            asker,
-            ticket: Some(ticket),
-        }
+        Asking { step, asker, ticket: Some(ticket) }
     }
 }
 

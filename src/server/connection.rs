@@ -48,13 +48,8 @@ impl Accepted {
         };
         // The handshake shares the deadline of the first head.
         if let Some(Ok(secured)) = self.watch.guard(tls.accept(stream), |_| false).await {
-            let Secured {
-                stream,
-                protocol,
-                certificate,
-            } = secured;
-            self.talk(stream, protocol, Scheme::Https, certificate, service)
-                .await;
+            let Secured { stream, protocol, certificate } = secured;
+            self.talk(stream, protocol, Scheme::Https, certificate, service).await;
         }
     }
 
@@ -71,20 +66,13 @@ impl Accepted {
         S: Asked<B>,
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let Self {
-            peer,
-            place,
-            mut watch,
-        } = self;
+        let Self { peer, place, mut watch } = self;
         let limits = Arc::clone(watch.limits());
         let activity = Arc::clone(watch.activity());
         let watched = Watched::new(io, Arc::clone(&activity), place);
         let told = match protocol {
             Some(protocol) => Some((watched, protocol, Bytes::new())),
-            None => watch
-                .guard(tell(watched), |_| false)
-                .await
-                .and_then(Result::ok),
+            None => watch.guard(tell(watched), |_| false).await.and_then(Result::ok),
         };
         let Some((io, protocol, prefix)) = told else {
             return;
@@ -96,10 +84,7 @@ impl Accepted {
             scheme,
             certificate,
         };
-        let ask = Ask {
-            service,
-            facts: Arc::new(facts),
-        };
+        let ask = Ask { service, facts: Arc::new(facts) };
         match protocol {
             Protocol::Http1 => {
                 let io = TokioIo::new(io.speaks(Reads::Http1, prefix));

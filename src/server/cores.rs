@@ -114,11 +114,7 @@ impl Server {
                     .spawn(move || server.serve_core(listener, &*make, places, stopped))
             })
             .collect::<io::Result<_>>()?;
-        Ok(Cores {
-            addr,
-            stop,
-            threads,
-        })
+        Ok(Cores { addr, stop, threads })
     }
 
     fn serve_core<S, B>(
@@ -132,9 +128,7 @@ impl Server {
         S: Asked<B>,
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let serving = self.serving(make_service(), places);
@@ -160,9 +154,8 @@ impl Cores {
         self.stop.send_replace(());
         let mut total = Drained::default();
         for thread in self.threads {
-            let drained = thread
-                .join()
-                .map_err(|_| io::Error::other("a core's thread panicked"))??;
+            let drained =
+                thread.join().map_err(|_| io::Error::other("a core's thread panicked"))??;
             total.finished += drained.finished;
             total.cut += drained.cut;
         }

@@ -32,9 +32,7 @@ impl HeadRules {
         framing(request.version(), request.headers())?;
         expectation(request.headers())?;
         if count(request.headers(), header::AUTHORIZATION) > 1 {
-            return Err(Rejection::malformed(
-                "The request has more than one Authorization field.",
-            ));
+            return Err(Rejection::malformed("The request has more than one Authorization field."));
         }
         let authority = host(Head::of(request))?;
         if let Some(paths) = self.paths {
@@ -68,10 +66,7 @@ impl HeadRules {
 /// RFC 9112 §3.2: the target has the form that its method demands.
 fn method_and_target(head: Head<'_>) -> Result<(), Rejection> {
     if head.method() == Method::CONNECT {
-        return Err(Rejection::new(
-            Reason::NotImplemented,
-            "This server opens no tunnels.",
-        ));
+        return Err(Rejection::new(Reason::NotImplemented, "This server opens no tunnels."));
     }
     if head.uri().path_and_query().is_none() {
         return Err(Rejection::malformed("The request target has no path."));
@@ -80,9 +75,9 @@ fn method_and_target(head: Head<'_>) -> Result<(), Rejection> {
         return Err(Rejection::malformed("Only OPTIONS takes the target `*`."));
     }
     match head.uri().scheme() {
-        Some(scheme) if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS => Err(
-            Rejection::malformed("The scheme of the request target is neither http nor https."),
-        ),
+        Some(scheme) if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS => {
+            Err(Rejection::malformed("The scheme of the request target is neither http nor https."))
+        }
         _ => Ok(()),
     }
 }
@@ -93,17 +88,13 @@ fn method_and_target(head: Head<'_>) -> Result<(), Rejection> {
 /// HTTP/1.0 and one that does not end in `chunked`.
 fn framing(version: Version, headers: &HeaderMap) -> Result<(), Rejection> {
     if count(headers, header::CONTENT_LENGTH) > 1 {
-        return Err(Rejection::malformed(
-            "The request has more than one Content-Length field.",
-        ));
+        return Err(Rejection::malformed("The request has more than one Content-Length field."));
     }
     let Some(coding) = headers.get(header::TRANSFER_ENCODING) else {
         return Ok(());
     };
     if version != Version::HTTP_11 || headers.contains_key(header::CONTENT_LENGTH) {
-        return Err(Rejection::malformed(
-            "Transfer-Encoding stands where it may not.",
-        ));
+        return Err(Rejection::malformed("Transfer-Encoding stands where it may not."));
     }
     let one = count(headers, header::TRANSFER_ENCODING) == 1;
     match one && coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
@@ -159,18 +150,12 @@ mod tests {
     use super::*;
 
     fn rules() -> HeadRules {
-        HeadRules {
-            max_headers: 8,
-            paths: Some(PathRules::default()),
-        }
+        HeadRules { max_headers: 8, paths: Some(PathRules::default()) }
     }
 
     fn request(version: Version, line: &str, fields: &[(&str, &str)]) -> Request<()> {
         let (method, target) = line.split_once(' ').unwrap();
-        let mut request = Request::builder()
-            .version(version)
-            .method(method)
-            .uri(target);
+        let mut request = Request::builder().version(version).method(method).uri(target);
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
@@ -206,37 +191,14 @@ mod tests {
             (501, "POST /", &[("transfer-encoding", "gzip, chunked")]),
             (501, "POST /", &[("transfer-encoding", "chunked, chunked")]),
             (501, "POST /", &[("transfer-encoding", "identity")]),
-            (
-                501,
-                "POST /",
-                &[
-                    ("transfer-encoding", "cow"),
-                    ("transfer-encoding", "chunked"),
-                ],
-            ),
-            (
-                400,
-                "POST /",
-                &[("transfer-encoding", "chunked"), ("content-length", "5")],
-            ),
-            (
-                400,
-                "POST /",
-                &[("content-length", "5"), ("content-length", "5")],
-            ),
+            (501, "POST /", &[("transfer-encoding", "cow"), ("transfer-encoding", "chunked")]),
+            (400, "POST /", &[("transfer-encoding", "chunked"), ("content-length", "5")]),
+            (400, "POST /", &[("content-length", "5"), ("content-length", "5")]),
             (200, "POST /", &[("expect", "100-Continue")]),
             (417, "POST /", &[("expect", "200-ok")]),
-            (
-                417,
-                "POST /",
-                &[("expect", "100-continue"), ("expect", "100-continue")],
-            ),
+            (417, "POST /", &[("expect", "100-continue"), ("expect", "100-continue")]),
             (200, "GET /", &[("authorization", "Bearer a")]),
-            (
-                400,
-                "GET /",
-                &[("authorization", "Bearer a"), ("authorization", "Bearer b")],
-            ),
+            (400, "GET /", &[("authorization", "Bearer a"), ("authorization", "Bearer b")]),
             (400, "GET /a/%2e%2e/b", &[]),
             (400, "GET /", &[("host", "a")]),
             (431, "GET /", &[("x", "1"); 8]),
@@ -256,10 +218,7 @@ mod tests {
         assert_eq!(status(Version::HTTP_10, "POST /", &coded), 400);
         assert_eq!(status(Version::HTTP_2, "GET https://a/", &[]), 200);
         assert_eq!(status(Version::HTTP_2, "GET /", &[]), 400);
-        assert_eq!(
-            status(Version::HTTP_2, "GET https://a/", &[("host", "b")]),
-            400
-        );
+        assert_eq!(status(Version::HTTP_2, "GET https://a/", &[("host", "b")]), 400);
         let twice = [("content-length", "5"), ("content-length", "6")];
         assert_eq!(status(Version::HTTP_2, "POST https://a/", &twice), 400);
     }
@@ -278,10 +237,7 @@ mod tests {
 
     #[test]
     fn paths_can_be_left_alone() {
-        let untouched = HeadRules {
-            paths: None,
-            ..rules()
-        };
+        let untouched = HeadRules { paths: None, ..rules() };
         let mut odd = request(Version::HTTP_10, "GET /a//%2e%2e;x", &[]);
         untouched.admit(&mut odd).unwrap();
         assert_eq!(odd.uri().path(), "/a//%2e%2e;x");

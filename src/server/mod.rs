@@ -176,8 +176,6 @@ impl Server {
     }
 
     fn places(&self) -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(
-            self.max_connections.min(Semaphore::MAX_PERMITS),
-        ))
+        Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)))
     }
 }

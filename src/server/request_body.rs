@@ -46,14 +46,7 @@ impl RequestBody {
         patience: Duration,
         most: Option<u64>,
     ) -> Self {
-        Self {
-            body,
-            activity,
-            patience,
-            left: most,
-            wait: Wait::Never,
-            done: false,
-        }
+        Self { body, activity, patience, left: most, wait: Wait::Never, done: false }
     }
 
     /// Counts a frame against the cap.
@@ -114,10 +107,10 @@ impl http_body::Body for RequestBody {
                 self.moved();
                 Some(self.count(frame))
             }
-            Poll::Ready(Some(Err(error))) => Some(Err(Rejection::malformed(
-                "The request's content is malformed or broke off.",
-            )
-            .caused_by(error))),
+            Poll::Ready(Some(Err(error))) => {
+                Some(Err(Rejection::malformed("The request's content is malformed or broke off.")
+                    .caused_by(error)))
+            }
             Poll::Pending => match self.poll_patience(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(()) => Some(Err(Rejection::new(

@@ -36,15 +36,8 @@ impl Server {
         let seconds = Duration::from_secs;
         Self {
             limits: Limits {
-                head: HeadRules {
-                    max_headers: 100,
-                    paths: Some(PathRules::default()),
-                },
-                patience: Patience {
-                    header: seconds(10),
-                    idle: seconds(60),
-                    write: seconds(30),
-                },
+                head: HeadRules { max_headers: 100, paths: Some(PathRules::default()) },
+                patience: Patience { header: seconds(10), idle: seconds(60), write: seconds(30) },
                 body_idle_timeout: seconds(30),
                 drain_timeout: seconds(30),
                 max_header_bytes: 64 * 1024,

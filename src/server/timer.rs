@@ -18,15 +18,11 @@ pub(super) struct Timer(pub(super) Clock);
 
 impl rt::Timer for Timer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Sleep {
-            sleep: self.0.sleep(duration),
-        })
+        Box::pin(Sleep { sleep: self.0.sleep(duration) })
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Sleep {
-            sleep: self.0.sleep_until(deadline),
-        })
+        Box::pin(Sleep { sleep: self.0.sleep_until(deadline) })
     }
 
     fn now(&self) -> Instant {

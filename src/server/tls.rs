@@ -111,9 +111,7 @@ impl fmt::Debug for ServerTls {
 }
 
 fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .unwrap_or_default()
+    CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().unwrap_or_default()
 }
 
 fn roots(pem: &[u8]) -> Result<RootCertStore, ConfigError> {
@@ -140,9 +138,7 @@ fn verifier(
         true => builder,
         false => builder.allow_unauthenticated(),
     };
-    builder
-        .build()
-        .map_err(|error| ConfigError::new("tls", error.to_string()))
+    builder.build().map_err(|error| ConfigError::new("tls", error.to_string()))
 }
 
 /// Makes TLS connections of TCP connections.
@@ -167,10 +163,6 @@ impl Acceptor {
         let certificate = session
             .peer_certificates()
             .map(|chain| PeerCertificate::new(chain.iter().map(|it| Bytes::copy_from_slice(it))));
-        Ok(Secured {
-            stream,
-            protocol,
-            certificate,
-        })
+        Ok(Secured { stream, protocol, certificate })
     }
 }

@@ -39,11 +39,7 @@ impl Watch {
         limits: Arc<Limits>,
         stage: watch::Receiver<Stage>,
     ) -> Self {
-        let deadline = Deadline {
-            activity,
-            limits,
-            timer: None,
-        };
+        let deadline = Deadline { activity, limits, timer: None };
         Self { stage, deadline }
     }
 
@@ -125,9 +121,8 @@ impl Deadline {
                 return Poll::Pending;
             };
             let clock = self.activity.clock();
-            let (sleep, armed) = self
-                .timer
-                .get_or_insert_with(|| (Box::pin(clock.sleep_until(due)), due));
+            let (sleep, armed) =
+                self.timer.get_or_insert_with(|| (Box::pin(clock.sleep_until(due)), due));
             if due < *armed {
                 sleep.as_mut().reset(due);
                 *armed = due;

@@ -36,30 +36,20 @@ impl Contract {
     ///
     /// Each check makes requests of its own; a layer that counts has to admit at least 16 of them.
     pub fn new(admitted: impl Fn() -> Request<()> + Send + Sync + 'static) -> Self {
-        Self {
-            admitted: Arc::new(admitted),
-            refused: None,
-            capacity: None,
-        }
+        Self { admitted: Arc::new(admitted), refused: None, capacity: None }
     }
 
     /// The layer refuses requests with this head.
     #[must_use]
     pub fn refuses(self, refused: impl Fn() -> Request<()> + Send + Sync + 'static) -> Self {
-        Self {
-            refused: Some(Arc::new(refused)),
-            ..self
-        }
+        Self { refused: Some(Arc::new(refused)), ..self }
     }
 
     /// A fresh layer admits exactly so many of the admitted requests, whichever of its services they reach. Only
     /// this is then checked.
     #[must_use]
     pub fn admits_exactly(self, capacity: usize) -> Self {
-        Self {
-            capacity: Some(capacity),
-            ..self
-        }
+        Self { capacity: Some(capacity), ..self }
     }
 
     /// Runs the checklist.
@@ -104,37 +94,22 @@ impl Contract {
             let response = call(&mut service, with_content(&self.admitted)).await;
             let response =
                 response.unwrap_or_else(|error| panic!("an admitted request failed: {error}"));
-            assert_eq!(
-                probe.calls(),
-                before + 1,
-                "the inner service is called once"
-            );
+            assert_eq!(probe.calls(), before + 1, "the inner service is called once");
             assert!(
                 response.extensions().get::<Marker>().is_some(),
                 "the response's extensions are kept"
             );
             let body = response.into_body();
-            assert_eq!(
-                body.size_hint().exact(),
-                Some(8),
-                "the response's size hint passes"
-            );
+            assert_eq!(body.size_hint().exact(), Some(8), "the response's size hint passes");
             assert!(!body.is_end_stream(), "the response's body has not ended");
             let collected = body.collect().await.expect("the response's body passes");
-            assert_eq!(
-                collected.trailers(),
-                Some(&trailers()),
-                "the response's trailers pass"
-            );
+            assert_eq!(collected.trailers(), Some(&trailers()), "the response's trailers pass");
             assert_eq!(collected.to_bytes(), "contents", "the response's data pass");
         }
         let (_, inner) = Probe::empty();
         let response = call(&mut layer.layer(inner), with_content(&self.admitted)).await;
         let body = response.unwrap_or_else(|error| panic!("an admitted request failed: {error}"));
-        assert!(
-            body.body().is_end_stream(),
-            "the end of an empty body passes"
-        );
+        assert!(body.body().is_end_stream(), "the end of an empty body passes");
         assert_eq!(held.held(), 0, "no reservation outlives its service");
     }
 
@@ -145,11 +120,7 @@ impl Contract {
     {
         let (_, inner) = Probe::failing();
         let result = call(&mut layer.layer(inner), with_content(&self.admitted)).await;
-        assert_eq!(
-            result.err(),
-            Some(TestError),
-            "the inner service's error passes unchanged"
-        );
+        assert_eq!(result.err(), Some(TestError), "the inner service's error passes unchanged");
     }
 
     /// A future dropped before its first poll, or while the inner service works, leaves nothing behind.
@@ -162,23 +133,15 @@ impl Contract {
             let (probe, inner) = Probe::never();
             let held = inner.reservations();
             let mut service = layer.layer(inner);
-            poll_fn(|cx| service.poll_ready(cx))
-                .await
-                .unwrap_or_else(|error| panic!("{error}"));
+            poll_fn(|cx| service.poll_ready(cx)).await.unwrap_or_else(|error| panic!("{error}"));
             {
                 let mut future = pin!(service.call(with_content(&self.admitted)));
                 for _ in 0..polls {
-                    let poll = future
-                        .as_mut()
-                        .poll(&mut Context::from_waker(Waker::noop()));
+                    let poll = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
                     assert!(poll.is_pending(), "waits for the inner service");
                 }
             }
-            assert_eq!(
-                probe.running(),
-                0,
-                "dropping the future cancels the inner call"
-            );
+            assert_eq!(probe.running(), 0, "dropping the future cancels the inner call");
             drop(service);
             assert_eq!(held.held(), 0, "dropping the future leaks no reservation");
         }
@@ -196,11 +159,7 @@ impl Contract {
             let response = call(&mut service.clone(), with_content(&self.admitted)).await;
             assert!(response.is_ok(), "a refusal is a response");
         }
-        assert_eq!(
-            probe.calls(),
-            capacity,
-            "clones and repeated `layer()` calls share one state"
-        );
+        assert_eq!(probe.calls(), capacity, "clones and repeated `layer()` calls share one state");
     }
 }
 
@@ -220,47 +179,19 @@ where
     let (probe, inner) = Probe::answering();
     let response = call(&mut layer.layer(inner), with_content(refused)).await;
     let response = response.unwrap_or_else(|_| panic!("a refusal is a response, not an error"));
-    assert_eq!(
-        probe.calls(),
-        0,
-        "a refusal leaves the inner service untouched"
-    );
+    assert_eq!(probe.calls(), 0, "a refusal leaves the inner service untouched");
     let rejection = response.extensions().get::<Rejection>();
-    let status = rejection
-        .expect("a refusal carries its `Rejection`")
-        .status();
-    assert_eq!(
-        response.status(),
-        status,
-        "over HTTP, the status is the rejection's"
-    );
-    assert_eq!(
-        response.headers()[header::CONTENT_TYPE],
-        "application/problem+json"
-    );
+    let status = rejection.expect("a refusal carries its `Rejection`").status();
+    assert_eq!(response.status(), status, "over HTTP, the status is the rejection's");
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
     let hint = response.body().size_hint().exact();
-    let document = response
-        .into_body()
-        .collect()
-        .await
-        .expect("the document is complete")
-        .to_bytes();
-    assert_eq!(
-        hint,
-        Some(document.len() as u64),
-        "the size of a refusal is known"
-    );
+    let document =
+        response.into_body().collect().await.expect("the document is complete").to_bytes();
+    assert_eq!(hint, Some(document.len() as u64), "the size of a refusal is known");
     let document: serde_json::Value =
         serde_json::from_slice(&document).expect("a problem document is JSON");
-    assert_eq!(
-        document["status"],
-        status.as_u16(),
-        "the document repeats the status"
-    );
-    assert!(
-        document["type"].is_string() && document["title"].is_string(),
-        "RFC 9457 §3.1"
-    );
+    assert_eq!(document["status"], status.as_u16(), "the document repeats the status");
+    assert!(document["type"].is_string() && document["title"].is_string(), "RFC 9457 §3.1");
 }
 
 async fn every_dialect_is_spoken<L, B>(layer: &L, refused: &NewHead)
@@ -269,42 +200,20 @@ where
     L::Service: Service<Request<Frames>, Response = Response<B>, Error = TestError>,
     B: Body<Data = Bytes, Error: fmt::Debug>,
 {
-    for media in [
-        "application/grpc",
-        "application/grpc-web+proto",
-        "application/grpc-web-text",
-    ] {
+    for media in ["application/grpc", "application/grpc-web+proto", "application/grpc-web-text"] {
         let mut request = with_content(refused);
-        request
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
         let (_, inner) = Probe::answering();
         let response = call(&mut layer.layer(inner), request).await;
         let response = response.unwrap_or_else(|_| panic!("a refusal is a response, not an error"));
-        assert_eq!(
-            response.status(),
-            200,
-            "{media}: gRPC says no under HTTP 200"
-        );
-        assert_eq!(
-            response.headers()[header::CONTENT_TYPE],
-            media,
-            "the media type is repeated"
-        );
+        assert_eq!(response.status(), 200, "{media}: gRPC says no under HTTP 200");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], media, "the media type is repeated");
         let in_head = response.headers().contains_key("grpc-status");
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .expect("the answer is complete")
-            .to_bytes();
+        let body = response.into_body().collect().await.expect("the answer is complete").to_bytes();
         match media {
             "application/grpc" => assert!(in_head && body.is_empty(), "trailers-only"),
             "application/grpc-web+proto" => assert!(!in_head && body.first() == Some(&0x80)),
-            _ => assert!(
-                !in_head && body.starts_with(b"gA"),
-                "a trailer frame in base64"
-            ),
+            _ => assert!(!in_head && body.starts_with(b"gA"), "a trailer frame in base64"),
         }
     }
 }
@@ -378,11 +287,7 @@ impl Probe {
     }
 
     fn with(behaviour: Behaviour) -> (Self, StrictReady<Self>) {
-        let probe = Self {
-            behaviour,
-            calls: Arc::default(),
-            running: Arc::default(),
-        };
+        let probe = Self { behaviour, calls: Arc::default(), running: Arc::default() };
         (probe.clone(), StrictReady::new(probe))
     }
 
@@ -421,17 +326,9 @@ impl Service<Request<Frames>> for Probe {
                 "the request's extensions are kept"
             );
             let body = request.into_body();
-            assert_eq!(
-                body.size_hint().exact(),
-                Some(8),
-                "the request's size hint passes"
-            );
+            assert_eq!(body.size_hint().exact(), Some(8), "the request's size hint passes");
             let collected = body.collect().await.unwrap_or_else(|never| match never {});
-            assert_eq!(
-                collected.trailers(),
-                Some(&trailers()),
-                "the request's trailers pass"
-            );
+            assert_eq!(collected.trailers(), Some(&trailers()), "the request's trailers pass");
             assert_eq!(collected.to_bytes(), "contents", "the request's data pass");
             let body = Frames::new(["con", "tents"]).with_trailers(trailers());
             let mut response = Response::new(body);

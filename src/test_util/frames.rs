@@ -24,19 +24,13 @@ impl Frames {
     where
         I: IntoIterator<Item: Into<Bytes>>,
     {
-        Self {
-            chunks: chunks.into_iter().map(Into::into).collect(),
-            trailers: None,
-        }
+        Self { chunks: chunks.into_iter().map(Into::into).collect(), trailers: None }
     }
 
     /// And then these trailers.
     #[must_use]
     pub fn with_trailers(self, trailers: HeaderMap) -> Self {
-        Self {
-            trailers: Some(trailers),
-            ..self
-        }
+        Self { trailers: Some(trailers), ..self }
     }
 }
 
@@ -49,10 +43,7 @@ impl Body for Frames {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let data = self.chunks.pop_front().map(Frame::data);
-        Poll::Ready(
-            data.or_else(|| self.trailers.take().map(Frame::trailers))
-                .map(Ok),
-        )
+        Poll::Ready(data.or_else(|| self.trailers.take().map(Frame::trailers)).map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {

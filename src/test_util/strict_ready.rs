@@ -35,11 +35,7 @@ enum State {
 impl<S> StrictReady<S> {
     /// A strict service around `inner`.
     pub fn new(inner: S) -> Self {
-        Self {
-            inner,
-            state: State::Idle,
-            held: Reservations::default(),
-        }
+        Self { inner, state: State::Idle, held: Reservations::default() }
     }
 
     /// Counts the reservations of this service and all its clones.
@@ -50,11 +46,7 @@ impl<S> StrictReady<S> {
 
 impl<S: Clone> Clone for StrictReady<S> {
     fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            state: State::Idle,
-            held: self.held.clone(),
-        }
+        Self { inner: self.inner.clone(), state: State::Idle, held: self.held.clone() }
     }
 }
 
@@ -89,10 +81,7 @@ impl<S: Service<R>, R> Service<R> for StrictReady<S> {
                 "called without being ready: `poll_ready` was skipped, or asked of another instance"
             );
         };
-        ReservedFuture {
-            future: self.inner.call(request),
-            reservation,
-        }
+        ReservedFuture { future: self.inner.call(request), reservation }
     }
 }
 

@@ -11,14 +11,10 @@ use crate::{
 pub(super) fn rejection(error: ClientError) -> Rejection {
     let (reason, detail) = match error.kind() {
         Kind::RequestBody => return of_the_body(error),
-        Kind::RequestStalled => (
-            Reason::RequestTimeout,
-            "The request's content stopped coming.",
-        ),
-        Kind::ConnectTimeout | Kind::FirstByteTimeout | Kind::IdleTimeout | Kind::TotalTimeout => (
-            Reason::GatewayTimeout,
-            "The upstream did not answer in time.",
-        ),
+        Kind::RequestStalled => (Reason::RequestTimeout, "The request's content stopped coming."),
+        Kind::ConnectTimeout | Kind::FirstByteTimeout | Kind::IdleTimeout | Kind::TotalTimeout => {
+            (Reason::GatewayTimeout, "The upstream did not answer in time.")
+        }
         Kind::Connect | Kind::Tls => (Reason::BadGateway, "The upstream could not be reached."),
         Kind::Closed => (Reason::BadGateway, "The upstream did not answer."),
         Kind::Malformed => (Reason::BadGateway, "The upstream's answer is malformed."),

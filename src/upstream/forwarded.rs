@@ -53,10 +53,7 @@ fn element(hop: Hop<'_>) -> String {
 
 fn is_token(text: &str) -> bool {
     let other = |byte: u8| b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|it| it.is_ascii_alphanumeric() || other(it))
+    !text.is_empty() && text.bytes().all(|it| it.is_ascii_alphanumeric() || other(it))
 }
 
 fn quoted(text: &str) -> String {
@@ -100,10 +97,7 @@ impl Via {
 /// Adds a member to the end of a field that is a list: to its last line, so that one line stays one.
 fn append(headers: &mut HeaderMap, name: HeaderName, member: &str) {
     let lines = headers.get_all(&name).iter();
-    let old: Vec<&[u8]> = lines
-        .map(HeaderValue::as_bytes)
-        .filter(|it| !it.is_empty())
-        .collect();
+    let old: Vec<&[u8]> = lines.map(HeaderValue::as_bytes).filter(|it| !it.is_empty()).collect();
     let mut list = old.join(&b", "[..]);
     if !list.is_empty() {
         list.extend_from_slice(b", ");
@@ -136,14 +130,8 @@ mod tests {
             element(hop("2001:db8::1", "a.example:8443")),
             "for=\"[2001:db8::1]\";host=\"a.example:8443\";proto=https"
         );
-        assert_eq!(
-            element(hop("::ffff:192.0.2.1", "")),
-            "for=192.0.2.1;proto=https"
-        );
-        assert_eq!(
-            element(hop("", "a\"b")),
-            "for=unknown;host=\"a\\\"b\";proto=https"
-        );
+        assert_eq!(element(hop("::ffff:192.0.2.1", "")), "for=192.0.2.1;proto=https");
+        assert_eq!(element(hop("", "a\"b")), "for=unknown;host=\"a\\\"b\";proto=https");
     }
 
     #[test]

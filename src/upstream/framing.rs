@@ -28,10 +28,7 @@ pub(super) fn of_response(status: StatusCode, headers: &mut HeaderMap) -> Result
         headers.remove(header::CONTENT_LENGTH); // RFC 9110 §8.6
     }
     normalise(headers).map_err(|UnknownCoding| {
-        Rejection::new(
-            Reason::BadGateway,
-            "The upstream's answer has an unknown coding.",
-        )
+        Rejection::new(Reason::BadGateway, "The upstream's answer has an unknown coding.")
     })
 }
 
@@ -74,27 +71,14 @@ mod tests {
     fn one_framing() {
         use header::{CONTENT_LENGTH as CL, TRANSFER_ENCODING as TE};
         assert_eq!(normalised(&[(CL, "5")]).unwrap(), ["content-length: 5"]);
-        assert_eq!(
-            normalised(&[(CL, "5"), (CL, "5")]).unwrap(),
-            ["content-length: 5"]
-        );
+        assert_eq!(normalised(&[(CL, "5"), (CL, "5")]).unwrap(), ["content-length: 5"]);
         assert_eq!(
             normalised(&[(CL, "5"), (TE, "Chunked")]).unwrap(),
             ["transfer-encoding: Chunked"]
         );
-        for coding in [
-            "gzip, chunked",
-            "identity",
-            "cow",
-            "chunked, chunked",
-            "",
-            "xchunked",
-        ] {
+        for coding in ["gzip, chunked", "identity", "cow", "chunked, chunked", "", "xchunked"] {
             assert_eq!(normalised(&[(TE, coding)]), Err(UnknownCoding), "{coding}");
         }
-        assert_eq!(
-            normalised(&[(TE, "chunked"), (TE, "chunked")]),
-            Err(UnknownCoding)
-        );
+        assert_eq!(normalised(&[(TE, "chunked"), (TE, "chunked")]), Err(UnknownCoding));
     }
 }

@@ -102,10 +102,7 @@ impl Upstream {
     /// segments; and for `https` without feature `tls`.
     pub fn new(origin: impl AsRef<str>) -> Result<Self, ConfigError> {
         let (place, base) = read(origin.as_ref())?;
-        let policy = Policy {
-            base,
-            ..Policy::default()
-        };
+        let policy = Policy { base, ..Policy::default() };
         Ok(Self::with(place, Arc::default(), policy))
     }
 
@@ -258,10 +255,7 @@ fn read(origin: &str) -> Result<(Place, Option<String>), ConfigError> {
         mistakes.add("an `https` origin needs feature `tls`");
     }
     let (path, query) = uri.map_or((String::new(), false), |it| {
-        (
-            it.path().trim_end_matches('/').to_owned(),
-            it.query().is_some(),
-        )
+        (it.path().trim_end_matches('/').to_owned(), it.query().is_some())
     });
     if query || origin.contains('#') {
         mistakes.add("the origin holds a query or a fragment");

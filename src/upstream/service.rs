@@ -100,10 +100,7 @@ impl Inner {
     /// Everything that is decided from the head: whether it may go on, and with which fields.
     fn prepare(&self, head: &mut Parts) -> Result<Option<OnUpgrade>, Rejection> {
         if head.method == Method::CONNECT {
-            return Err(Rejection::new(
-                Reason::NotImplemented,
-                "This gateway opens no tunnels.",
-            ));
+            return Err(Rejection::new(Reason::NotImplemented, "This gateway opens no tunnels."));
         }
         framing::of_request(&mut head.headers)?;
         if let Some(via) = &self.policy.via

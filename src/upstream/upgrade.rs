@@ -50,10 +50,7 @@ pub(super) fn splice(client: OnUpgrade, upstream: OnUpgrade, clock: Clock, idle:
         };
         let moved = Arc::new(Moved::now(clock));
         let mut client = TokioIo::new(client);
-        let mut upstream = Watched {
-            io: TokioIo::new(upstream),
-            moved: Arc::clone(&moved),
-        };
+        let mut upstream = Watched { io: TokioIo::new(upstream), moved: Arc::clone(&moved) };
         let mut copying = pin!(copy_bidirectional(&mut client, &mut upstream));
         let mut silence = pin!(moved.silence(idle));
         poll_fn(|cx| match copying.as_mut().poll(cx) {
@@ -74,11 +71,7 @@ struct Moved {
 
 impl Moved {
     fn now(clock: Clock) -> Self {
-        Self {
-            start: clock.now(),
-            clock,
-            last: AtomicU64::new(0),
-        }
+        Self { start: clock.now(), clock, last: AtomicU64::new(0) }
     }
 
     fn touch(&self) {

@@ -48,12 +48,7 @@ impl Gate {
         let keys = keys.start().unwrap();
         let issuer = Issuer::new(ISSUER, keys.clone()).audience(AUDIENCE);
         let layer = JwtLayer::new(issuer).unwrap().clock(clock);
-        Self {
-            idp,
-            keys,
-            layer,
-            time,
-        }
+        Self { idp, keys, layer, time }
     }
 
     async fn pass(&self, duration: Duration) {
@@ -112,9 +107,7 @@ async fn a_known_key_never_makes_a_fetch() {
 async fn jwks_01_unknown_names_cannot_hammer_the_issuer() {
     let gate = Gate::open().await;
     gate.pass(SECOND * 60).await;
-    let flood: Vec<_> = (0..300)
-        .map(|n| tokio::spawn(gate.answer(&stranger(n))))
-        .collect();
+    let flood: Vec<_> = (0..300).map(|n| tokio::spawn(gate.answer(&stranger(n)))).collect();
     assert_eq!(gate.at_once(es256()), 200);
     for answer in flood {
         assert_eq!(answer.await.unwrap().status(), 401);
@@ -148,12 +141,7 @@ async fn a_token_that_no_key_can_save_asks_for_none() {
     let mut request = support::get("/");
     let field = HeaderValue::try_from(format!("Bearer {expired}")).unwrap();
     request.headers_mut().insert("authorization", field);
-    let answer = gate
-        .layer
-        .layer(support::echo())
-        .oneshot(request)
-        .await
-        .unwrap();
+    let answer = gate.layer.layer(support::echo()).oneshot(request).await.unwrap();
     assert_eq!(answer.status(), 401);
     assert_eq!(gate.idp.fetches(), 1);
 }
@@ -201,19 +189,10 @@ async fn jwks_03_what_is_no_key_set_does_not_replace_one() {
         gate.idp.set(mode);
         gate.pass(SECOND * 600).await;
         gate.pass(SECOND * 6).await; // the hanging one is given up
-        assert!(
-            gate.keys.health().failures > before,
-            "{:?}",
-            gate.keys.health()
-        );
+        assert!(gate.keys.health().failures > before, "{:?}", gate.keys.health());
         assert_eq!(gate.at_once(es256()), 200);
     }
-    assert!(
-        gate.idp
-            .addresses()
-            .iter()
-            .all(|it| it == "https://id.example/jwks")
-    );
+    assert!(gate.idp.addresses().iter().all(|it| it == "https://id.example/jwks"));
 }
 
 #[tokio::test]
@@ -341,21 +320,10 @@ async fn the_publishers_max_age_counts() {
 async fn jwks_08_plain_http_is_a_choice() {
     let (clock, _time) = Clock::manual();
     let idp = Idp::new(&clock, jwks([es256()]));
-    let error = Jwks::remote("http://id.example/jwks", idp.client())
-        .start()
-        .unwrap_err();
+    let error = Jwks::remote("http://id.example/jwks", idp.client()).start().unwrap_err();
     assert!(error.to_string().contains("https"), "{error}");
-    assert!(
-        Jwks::remote("http://id.example/jwks", idp.client())
-            .allow_http()
-            .start()
-            .is_ok()
-    );
-    assert!(
-        Jwks::remote("http://127.0.0.1/jwks", idp.client())
-            .start()
-            .is_ok()
-    );
+    assert!(Jwks::remote("http://id.example/jwks", idp.client()).allow_http().start().is_ok());
+    assert!(Jwks::remote("http://127.0.0.1/jwks", idp.client()).start().is_ok());
 }
 
 #[tokio::test]
@@ -364,31 +332,22 @@ async fn over_real_sockets() {
     use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 
     let app = Router::new()
-        .route(
-            "/jwks",
-            get(async || ([("cache-control", "max-age=60")], jwks([es256()]))),
-        )
+        .route("/jwks", get(async || ([("cache-control", "max-age=60")], jwks([es256()]))))
         .route("/moved", get(async || Redirect::permanent("/jwks")));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
 
     let client = Client::builder(TokioExecutor::new()).build_http::<String>();
-    let keys = Jwks::remote(format!("{base}/jwks"), client.clone())
-        .start()
-        .unwrap();
+    let keys = Jwks::remote(format!("{base}/jwks"), client.clone()).start().unwrap();
     keys.ready().await.unwrap();
     assert_eq!((keys.len(), keys.health().refreshes), (1, 1));
 
-    let moved = Jwks::remote(format!("{base}/moved"), client.clone())
-        .start()
-        .unwrap();
+    let moved = Jwks::remote(format!("{base}/moved"), client.clone()).start().unwrap();
     assert!(moved.ready().await.is_err());
     assert!(moved.health().last_error.unwrap().contains("308"));
 
-    let nobody = Jwks::remote("http://127.0.0.1:1/jwks", client)
-        .start()
-        .unwrap();
+    let nobody = Jwks::remote("http://127.0.0.1:1/jwks", client).start().unwrap();
     assert!(nobody.ready().await.is_err());
     assert!(nobody.health().last_error.unwrap().contains("refused"));
 }

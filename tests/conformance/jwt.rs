@@ -54,14 +54,8 @@ async fn assert_accepted(layer: &JwtLayer, token: &str) {
 async fn assert_refused(layer: &JwtLayer, token: &str, row: &str) {
     let answer = answer(layer, token).await;
     assert_eq!(answer.status(), 401, "{row}");
-    let challenge = answer.headers()["www-authenticate"]
-        .to_str()
-        .unwrap()
-        .to_owned();
-    assert!(
-        challenge.contains("error=\"invalid_token\""),
-        "{row}: {challenge}"
-    );
+    let challenge = answer.headers()["www-authenticate"].to_str().unwrap().to_owned();
+    assert!(challenge.contains("error=\"invalid_token\""), "{row}: {challenge}");
     let all = format!("{challenge}{}", support::text(answer).await);
     assert!(token.len() < 8 || !all.contains(token), "{row}");
 }
@@ -164,25 +158,14 @@ async fn jwt_01_no_algorithm() {
         json!(null),
     ] {
         let header = json!({ "alg": alg, "kid": "rsa" }).to_string();
-        let signed = format!(
-            "{}.{}",
-            B64.encode(&header),
-            B64.encode(claims().to_string())
-        );
-        for token in [
-            format!("{signed}."),
-            signed.clone(),
-            rs256().raw(&header, &claims().to_string()),
-        ] {
+        let signed = format!("{}.{}", B64.encode(&header), B64.encode(claims().to_string()));
+        for token in
+            [format!("{signed}."), signed.clone(), rs256().raw(&header, &claims().to_string())]
+        {
             assert_refused(&layer, &token, &header).await;
         }
     }
-    assert_refused(
-        &layer,
-        &rs256().raw(r#"{"kid":"rsa"}"#, &claims().to_string()),
-        "absent",
-    )
-    .await;
+    assert_refused(&layer, &rs256().raw(r#"{"kid":"rsa"}"#, &claims().to_string()), "absent").await;
 }
 
 #[tokio::test]
@@ -238,12 +221,7 @@ async fn jwt_04_a_token_does_not_bring_its_key() {
     header["x5c"] = json!(["MIIB"]);
     assert_refused(&layer, &attacker.token_with(&header, &claims()), "jwk").await;
     header.as_object_mut().unwrap().remove("kid");
-    assert_refused(
-        &layer,
-        &attacker.token_with(&header, &claims()),
-        "jwk, no kid",
-    )
-    .await;
+    assert_refused(&layer, &attacker.token_with(&header, &claims()), "jwk, no kid").await;
 }
 
 #[tokio::test]
@@ -268,12 +246,7 @@ async fn jwt_04e_a_key_serves_one_algorithm() {
     // an EC header over an RSA kid, and the reverse
     let mut header = es256().header();
     header["kid"] = json!("rsa");
-    assert_refused(
-        &layer,
-        &es256().token_with(&header, &claims()),
-        "kid of RSA",
-    )
-    .await;
+    assert_refused(&layer, &es256().token_with(&header, &claims()), "kid of RSA").await;
 }
 
 #[tokio::test]
@@ -296,19 +269,10 @@ async fn jwt_05_unknown_names() {
         if kid == *ABSENT {
             header.as_object_mut().unwrap().remove("kid");
         }
-        assert_refused(
-            &layer,
-            &stranger.token_with(&header, &claims()),
-            &header.to_string(),
-        )
-        .await;
+        assert_refused(&layer, &stranger.token_with(&header, &claims()), &header.to_string()).await;
     }
     // without a kid the keys that fit are tried
-    assert_accepted(
-        &layer,
-        &rs256().token_with(&json!({ "alg": "RS256" }), &claims()),
-    )
-    .await;
+    assert_accepted(&layer, &rs256().token_with(&json!({ "alg": "RS256" }), &claims())).await;
 }
 
 #[tokio::test]
@@ -323,18 +287,8 @@ async fn jwt_06_no_connection_to_where_a_token_points() {
             assert_refused(&layer, &attacker.token_with(&header, &claims()), member).await;
         }
     }
-    assert_refused(
-        &layer,
-        &attacker.token(&claims_with("iss", json!(url))),
-        "iss",
-    )
-    .await;
-    assert_refused(
-        &layer,
-        &rs256().token(&claims_with("iss", json!(url))),
-        "iss",
-    )
-    .await;
+    assert_refused(&layer, &attacker.token(&claims_with("iss", json!(url))), "iss").await;
+    assert_refused(&layer, &rs256().token(&claims_with("iss", json!(url))), "iss").await;
     let waiting = std::pin::pin!(canary.accept());
     assert!(futures_util::FutureExt::now_or_never(waiting).is_none());
 }
@@ -360,16 +314,7 @@ async fn jwt_07_to_10_claims() {
                 json!(0),
             ],
         ),
-        (
-            "nbf",
-            vec![
-                json!(hour),
-                json!(NOW.to_string()),
-                json!([NOW]),
-                json!(null),
-                json!(false),
-            ],
-        ),
+        ("nbf", vec![json!(hour), json!(NOW.to_string()), json!([NOW]), json!(null), json!(false)]),
         ("iat", vec![json!(hour), json!("now"), json!({})]),
         (
             "iss",
@@ -429,12 +374,7 @@ async fn jwt_11_critical_extensions() {
     ] {
         let mut header = rs256().header();
         header[name] = value;
-        assert_refused(
-            &layer,
-            &rs256().token_with(&header, &claims()),
-            &header.to_string(),
-        )
-        .await;
+        assert_refused(&layer, &rs256().token_with(&header, &claims()), &header.to_string()).await;
     }
     let header = json!({ "alg": "RS256", "kid": "rsa", "crit": ["b64"], "b64": false });
     assert_refused(&layer, &rs256().token_with(&header, &claims()), "RFC 7797").await;
@@ -468,33 +408,20 @@ async fn jwt_13_hostile_json() {
         (good_header.clone(), "\"text\"".into()),
         (good_header.clone(), format!("{good}{good}")),
         (good_header.clone(), String::new()),
+        (twice(&good_header, &format!("\"x\":{}", "[".repeat(2_000))), good.clone()),
         (
-            twice(&good_header, &format!("\"x\":{}", "[".repeat(2_000))),
-            good.clone(),
-        ),
-        (
-            twice(
-                &good_header,
-                &format!("\"x\":{}{}", "[".repeat(1_000), "]".repeat(1_000)),
-            ),
+            twice(&good_header, &format!("\"x\":{}{}", "[".repeat(1_000), "]".repeat(1_000))),
             good.clone(),
         ),
         (
             good_header.clone(),
-            twice(
-                &good,
-                &format!("\"x\":{}{}", "[".repeat(1_000), "]".repeat(1_000)),
-            ),
+            twice(&good, &format!("\"x\":{}{}", "[".repeat(1_000), "]".repeat(1_000))),
         ),
         (format!("\u{feff}{good_header}"), good.clone()),
     ] {
         assert_refused(&layer, &rs256().raw(&header, &claims), &header).await;
     }
-    let signed = format!(
-        "{}.{}",
-        B64.encode(&good_header),
-        B64.encode(b"{\"sub\":\"\xff\"}")
-    );
+    let signed = format!("{}.{}", B64.encode(&good_header), B64.encode(b"{\"sub\":\"\xff\"}"));
     let token = format!("{signed}.{}", B64.encode(rs256().sign(signed.as_bytes())));
     assert_refused(&layer, &token, "invalid UTF-8").await;
 }
@@ -542,28 +469,20 @@ async fn jwt_20_the_type_of_a_token() {
 #[tokio::test]
 async fn jwt_21_issuers_do_not_share_keys() {
     let (clock, _time) = Clock::manual();
-    let (a, b) = (
-        Signer::generate("ES256").kid("k"),
-        Signer::generate("ES256").kid("k"),
-    );
+    let (a, b) = (Signer::generate("ES256").kid("k"), Signer::generate("ES256").kid("k"));
     let issuer = |name: &str, signer: &Signer, audience: &str| {
         Issuer::new(name, KeySet::from_jwk(signer.jwk().to_string()).unwrap()).audience(audience)
     };
-    let layer = JwtLayer::any_of([issuer("a", &a, "x"), issuer("b", &b, "y")])
-        .unwrap()
-        .clock(clock);
+    let layer =
+        JwtLayer::any_of([issuer("a", &a, "x"), issuer("b", &b, "y")]).unwrap().clock(clock);
     let token = |signer: &Signer, iss: &str, aud: &str| {
         signer.token(&json!({ "iss": iss, "aud": aud, "exp": NOW + 1 }))
     };
     assert_accepted(&layer, &token(&a, "a", "x")).await;
     assert_accepted(&layer, &token(&b, "b", "y")).await;
-    for (signer, iss, aud) in [
-        (&a, "b", "y"),
-        (&b, "a", "x"),
-        (&a, "a", "y"),
-        (&b, "b", "x"),
-        (&a, "c", "x"),
-    ] {
+    for (signer, iss, aud) in
+        [(&a, "b", "y"), (&b, "a", "x"), (&a, "a", "y"), (&b, "b", "x"), (&a, "c", "x")]
+    {
         assert_refused(&layer, &token(signer, iss, aud), iss).await;
     }
 }
@@ -621,10 +540,7 @@ fn keys_that_are_refused() {
         KeySet::from_jwk(jwk.to_string())
     };
     let (rsa, ec) = (rs256(), es256());
-    assert!(
-        set(rsa, "x5c", json!("no array")).is_ok(),
-        "members of no interest are not read"
-    );
+    assert!(set(rsa, "x5c", json!("no array")).is_ok(), "members of no interest are not read");
     assert!(set(rsa, "use", json!("enc")).is_err());
     assert!(set(rsa, "key_ops", json!(["sign"])).is_err());
     assert!(set(rsa, "key_ops", json!(["verify"])).is_ok());
@@ -633,18 +549,9 @@ fn keys_that_are_refused() {
     assert!(set(rsa, "alg", json!("none")).is_err());
     assert!(set(rsa, "alg", json!("HS256")).is_err());
     assert!(set(rsa, "kid", json!(1)).is_err());
-    assert!(
-        set(rsa, "d", json!("AQAB")).is_err(),
-        "a private key was published"
-    );
-    assert!(
-        set(rsa, "n", json!(B64.encode([0xff; 128]))).is_err(),
-        "1024 bits"
-    );
-    assert!(
-        set(rsa, "n", json!(B64.encode([0xff; 1025]))).is_err(),
-        "8200 bits"
-    );
+    assert!(set(rsa, "d", json!("AQAB")).is_err(), "a private key was published");
+    assert!(set(rsa, "n", json!(B64.encode([0xff; 128]))).is_err(), "1024 bits");
+    assert!(set(rsa, "n", json!(B64.encode([0xff; 1025]))).is_err(), "8200 bits");
     assert!(set(rsa, "e", json!("AQ")).is_err(), "e = 1");
     assert!(set(rsa, "e", json!("Ag")).is_err(), "e = 2");
     assert!(set(rsa, "e", json!(B64.encode([1; 9]))).is_err());
@@ -693,13 +600,7 @@ fn status_of(layer: &JwtLayer, field: &[u8]) -> u16 {
         return 400;
     };
     let request = Request::get("/").header("authorization", value);
-    let request = request
-        .body(http_body_util::Full::<bytes::Bytes>::default())
-        .unwrap();
+    let request = request.body(http_body_util::Full::<bytes::Bytes>::default()).unwrap();
     let answer = layer.layer(support::echo()).oneshot(request);
-    futures_util::FutureExt::now_or_never(answer)
-        .unwrap()
-        .unwrap()
-        .status()
-        .as_u16()
+    futures_util::FutureExt::now_or_never(answer).unwrap().unwrap().status().as_u16()
 }

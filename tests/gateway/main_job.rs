@@ -5,9 +5,7 @@ use std::io::{Read, Write};
 use crate::process::{Gateway, content, status};
 
 fn get(path: &str, token: Option<&str>) -> String {
-    let authorization = token.map_or(String::new(), |it| {
-        format!("authorization: Bearer {it}\r\n")
-    });
+    let authorization = token.map_or(String::new(), |it| format!("authorization: Bearer {it}\r\n"));
     format!("GET {path} HTTP/1.1\r\nhost: a\r\n{authorization}connection: close\r\n\r\n")
 }
 
@@ -37,16 +35,10 @@ fn routes_to_the_service_that_is_meant() {
         assert_eq!(seen(&answer)["service"], service, "{path}");
     }
     let seen = seen(&gateway.exchange(get("/v1/%75sers/7?a=%75", token)));
-    assert_eq!(
-        seen["target"], "/v1/users/7?a=%75",
-        "the path that was judged is forwarded"
-    );
+    assert_eq!(seen["target"], "/v1/users/7?a=%75", "the path that was judged is forwarded");
     assert_eq!(seen["headers"]["x-auth-sub"], "alice");
     assert_eq!(seen["headers"]["x-forwarded-for"], "127.0.0.1");
-    assert!(
-        seen["headers"].get("authorization").is_none(),
-        "the credential stays here"
-    );
+    assert!(seen["headers"].get("authorization").is_none(), "the credential stays here");
 }
 
 #[test]
@@ -54,14 +46,8 @@ fn without_a_token_nothing_passes_and_the_answer_says_what_is_missing() {
     let gateway = Gateway::start(&["--rate", "100000"]);
     let answer = gateway.exchange(get("/v1/users/7", None));
     assert_eq!(status(&answer), 401);
-    assert!(
-        answer.contains("www-authenticate: Bearer realm="),
-        "{answer}"
-    );
-    assert!(
-        !answer.contains("error="),
-        "no credential is no error (RFC 6750 §3.1): {answer}"
-    );
+    assert!(answer.contains("www-authenticate: Bearer realm="), "{answer}");
+    assert!(!answer.contains("error="), "no credential is no error (RFC 6750 §3.1): {answer}");
     assert_eq!(seen(&answer)["reason"], "unauthenticated");
     let answer = gateway.exchange(get("/v1/users/7", Some("a.b.c")));
     assert_eq!(status(&answer), 401);
@@ -76,13 +62,9 @@ fn a_burst_is_admitted_and_the_rest_is_told_when_to_come_back() {
     assert_eq!(status(&answer), 429, "a quota of nothing admits nothing");
 
     let gateway = Gateway::start(&["--rate", "1", "--burst", "20"]);
-    let requests: String = (0..200)
-        .map(|_| "GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-        .collect();
+    let requests: String = (0..200).map(|_| "GET / HTTP/1.1\r\nhost: a\r\n\r\n").collect();
     let mut stream = gateway.connect();
-    stream
-        .write_all((requests + &get("/", None)).as_bytes())
-        .unwrap();
+    stream.write_all((requests + &get("/", None)).as_bytes()).unwrap();
     let mut answers = String::new();
     stream.read_to_string(&mut answers).unwrap();
     let count = |status: &str| answers.matches(&format!("HTTP/1.1 {status} ")).count();
@@ -91,14 +73,8 @@ fn a_burst_is_admitted_and_the_rest_is_told_when_to_come_back() {
     assert_eq!(count("429"), 201 - admitted);
     let limited = &answers[answers.find("HTTP/1.1 429").unwrap()..];
     assert!(limited.contains("retry-after: 1\r\n"), "{limited}");
-    assert!(
-        limited.contains("ratelimit-policy: \"per-client\";q=20;w=20\r\n"),
-        "{limited}"
-    );
-    assert!(
-        limited.contains("ratelimit: \"per-client\";r=0;t="),
-        "{limited}"
-    );
+    assert!(limited.contains("ratelimit-policy: \"per-client\";q=20;w=20\r\n"), "{limited}");
+    assert!(limited.contains("ratelimit: \"per-client\";r=0;t="), "{limited}");
 }
 
 #[test]
@@ -115,20 +91,11 @@ fn every_decision_is_a_line_and_no_line_holds_a_secret() {
         std::thread::yield_now();
     };
     for layer in ["client_ip", "rate_limit", "jwt"] {
-        assert!(
-            said.contains(&format!("layer=\"{layer}\"")),
-            "{layer}: {said}"
-        );
+        assert!(said.contains(&format!("layer=\"{layer}\"")), "{layer}: {said}");
     }
-    assert!(
-        said.contains("/v1/users/7") && said.contains("outcome=\"refused\""),
-        "{said}"
-    );
+    assert!(said.contains("/v1/users/7") && said.contains("outcome=\"refused\""), "{said}");
     let signature = token.unwrap().rsplit('.').next().unwrap();
-    assert!(
-        !said.contains(signature) && !said.contains("canary"),
-        "{said}"
-    );
+    assert!(!said.contains(signature) && !said.contains("canary"), "{said}");
 }
 
 #[test]
@@ -138,9 +105,7 @@ fn sigterm_drains() {
     // Half of each head before the signal, the other half after it.
     let (first, rest) = request.split_at(request.len() - 10);
     let mut streams: Vec<_> = (0..50).map(|_| gateway.connect()).collect();
-    streams
-        .iter_mut()
-        .for_each(|stream| stream.write_all(first.as_bytes()).unwrap());
+    streams.iter_mut().for_each(|stream| stream.write_all(first.as_bytes()).unwrap());
     gateway.terminate();
     while !gateway.output().contains("draining") {
         std::thread::yield_now();

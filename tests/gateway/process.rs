@@ -28,12 +28,8 @@ impl Gateway {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap())
-            .lines()
-            .map(Result::unwrap);
-        let addr = lines
-            .find_map(|line| line.split_once("─► http://")?.1.parse().ok())
-            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let addr = lines.find_map(|line| line.split_once("─► http://")?.1.parse().ok()).unwrap();
         let token = match arguments.contains(&"--jwks") {
             true => None,
             false => lines.find_map(|line| Some(line.split_once("TOKEN=")?.1.to_owned())),
@@ -41,12 +37,7 @@ impl Gateway {
         let output = Arc::new(Mutex::new(String::new()));
         let heard = Arc::clone(&output);
         std::thread::spawn(move || lines.for_each(|line| *heard.lock().unwrap() += &(line + "\n")));
-        Self {
-            child,
-            addr,
-            token,
-            output,
-        }
+        Self { child, addr, token, output }
     }
 
     /// Sends these bytes on a connection of their own, and reads until the gateway closes it or says no more.
@@ -61,9 +52,7 @@ impl Gateway {
 
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.addr).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream
     }
 
@@ -75,13 +64,7 @@ impl Gateway {
     /// Asks it to end, as an init system does.
     pub fn terminate(&self) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 
     pub fn wait(&mut self) -> ExitStatus {
@@ -101,25 +84,16 @@ fn example() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.set_file_name("examples/edge_gateway");
-    assert!(
-        path.exists(),
-        "run `cargo build --example edge_gateway --all-features` first"
-    );
+    assert!(path.exists(), "run `cargo build --example edge_gateway --all-features` first");
     path
 }
 
 /// The status of an answer; 0 if there was none.
 pub fn status(answer: &str) -> u16 {
-    answer
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .unwrap_or(0)
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
 /// The content of an answer that is framed by its length, or by the end of the connection.
 pub fn content(answer: &str) -> &str {
-    answer
-        .split_once("\r\n\r\n")
-        .map_or("", |(_, content)| content)
+    answer.split_once("\r\n\r\n").map_or("", |(_, content)| content)
 }

@@ -16,10 +16,7 @@ pub struct Recorder {
 impl Recorder {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let recorder = Self {
-            addr: listener.local_addr().unwrap(),
-            heard: Arc::default(),
-        };
+        let recorder = Self { addr: listener.local_addr().unwrap(), heard: Arc::default() };
         let heard = Arc::clone(&recorder.heard);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -69,9 +66,7 @@ fn while_requests(stream: &TcpStream, heard: &Mutex<Vec<String>>) -> Option<()> 
             content += &String::from_utf8_lossy(&bytes);
         }
         heard.lock().unwrap().push(head + &content);
-        (&mut &*stream)
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-            .ok()?;
+        (&mut &*stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").ok()?;
     }
 }
 
@@ -79,10 +74,7 @@ fn while_requests(stream: &TcpStream, heard: &Mutex<Vec<String>>) -> Option<()> 
 fn section(reader: &mut impl BufRead) -> Option<String> {
     let mut section = String::new();
     while !section.ends_with("\r\n\r\n") && section != "\r\n" {
-        reader
-            .read_line(&mut section)
-            .ok()
-            .filter(|read| *read > 0)?;
+        reader.read_line(&mut section).ok().filter(|read| *read > 0)?;
     }
     Some(section)
 }

@@ -68,10 +68,7 @@ async fn a_limit_by_route_counts_axums_routes_apart() {
         .route("/health", get(handler))
         .layer(five(key::route()))
         .with_state(Reached::default());
-    assert_eq!(
-        flood(app, ["/users/1", "/users/2", "/health"]).await,
-        (10, 1_490)
-    );
+    assert_eq!(flood(app, ["/users/1", "/users/2", "/health"]).await, (10, 1_490));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -83,10 +80,7 @@ async fn the_streams_of_one_connection_are_counted() {
         .with_state(Arc::clone(&reached));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let server = axum::serve(
-        listener,
-        app.into_make_service_with_connect_info::<SocketAddr>(),
-    );
+    let server = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>());
     tokio::spawn(server.into_future());
 
     let socket = tokio::net::TcpStream::connect(addr).await.unwrap();
@@ -97,18 +91,9 @@ async fn the_streams_of_one_connection_are_counted() {
     for _ in 0..10 {
         let mut sender = sender.clone();
         let request = Request::get(format!("http://{addr}/")).body(Body::empty());
-        streams.spawn(async move {
-            sender
-                .send_request(request.unwrap())
-                .await
-                .unwrap()
-                .status()
-        });
+        streams.spawn(async move { sender.send_request(request.unwrap()).await.unwrap().status() });
     }
     let statuses = streams.join_all().await;
-    assert_eq!(
-        statuses.iter().filter(|it| **it == StatusCode::OK).count(),
-        5
-    );
+    assert_eq!(statuses.iter().filter(|it| **it == StatusCode::OK).count(), 5);
     assert_eq!(reached.load(Ordering::Relaxed), 5);
 }

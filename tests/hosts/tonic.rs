@@ -29,28 +29,14 @@ async fn a_client_over_its_limit_reads_when_to_come_back() {
     let mut client = HealthClient::new(channel.connect().await.unwrap());
     for left in ["1", "0"] {
         let answer = client.check(HealthCheckRequest::default()).await.unwrap();
-        let field = answer
-            .metadata()
-            .get("ratelimit")
-            .unwrap()
-            .to_str()
-            .unwrap();
-        assert!(
-            field.starts_with(&format!("\"calls\";r={left};")),
-            "{field}"
-        );
+        let field = answer.metadata().get("ratelimit").unwrap().to_str().unwrap();
+        assert!(field.starts_with(&format!("\"calls\";r={left};")), "{field}");
     }
-    let status = client
-        .check(HealthCheckRequest::default())
-        .await
-        .unwrap_err();
+    let status = client.check(HealthCheckRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
     let details = status.get_error_details();
     let delay = details.retry_info().unwrap().retry_delay;
     assert_eq!(delay, Some(Duration::from_secs(30)));
-    assert_eq!(
-        details.quota_failure().unwrap().violations[0].subject,
-        "calls"
-    );
+    assert_eq!(details.quota_failure().unwrap().violations[0].subject, "calls");
     assert_eq!(status.metadata().get("retry-after").unwrap(), "30");
 }

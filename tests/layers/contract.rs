@@ -99,9 +99,6 @@ mod the_checklist_finds {
         // `Identity` refuses nothing: the probe is called, and answers without a rejection.
         let nothing = tower::layer::util::Identity::new();
         let lost = layer_fn(move |inner| nothing.layer(inner));
-        Contract::new(super::rude)
-            .refuses(super::rude)
-            .check(lost)
-            .await;
+        Contract::new(super::rude).refuses(super::rude).check(lost).await;
     }
 }

@@ -53,44 +53,26 @@ async fn the_identity_goes_on_and_the_token_does_not() {
     let inner = tower::service_fn(|request: Request<Full<Bytes>>| async move {
         assert!(request.headers().is_empty());
         let who = request.extensions().get::<Identity>().unwrap();
-        let shown = format!(
-            "{} {} {:?} {}",
-            who.scheme(),
-            who.subject(),
-            who.issuer(),
-            who.has_scope("b")
-        );
+        let shown =
+            format!("{} {} {:?} {}", who.scheme(), who.subject(), who.issuer(), who.has_scope("b"));
         assert!(!format!("{who:?}").contains("exp"));
         Ok::<_, std::convert::Infallible>(http::Response::new(shown))
     });
     let token = hs256(&claims_with("scope", json!("a b")));
-    let answer = layer()
-        .layer(inner)
-        .oneshot(with_token(&token))
-        .await
-        .unwrap();
-    assert_eq!(
-        text(answer).await,
-        "jwt alice Some(\"https://id.example\") true"
-    );
+    let answer = layer().layer(inner).oneshot(with_token(&token)).await.unwrap();
+    assert_eq!(text(answer).await, "jwt alice Some(\"https://id.example\") true");
 }
 
 #[tokio::test]
 async fn the_token_goes_on_by_choice() {
     let token = hs256(&claims());
     assert!(!reached(&layer(), with_token(&token)).await.contains(&token));
-    assert!(
-        reached(&layer().forward_credential(), with_token(&token))
-            .await
-            .contains(&token)
-    );
+    assert!(reached(&layer().forward_credential(), with_token(&token)).await.contains(&token));
 }
 
 #[tokio::test]
 async fn a_known_key_is_decided_at_once() {
-    let answer = layer()
-        .layer(support::echo())
-        .oneshot(with_token(&hs256(&claims())));
+    let answer = layer().layer(support::echo()).oneshot(with_token(&hs256(&claims())));
     assert!(futures_util::FutureExt::now_or_never(answer).is_some());
 }
 
@@ -99,23 +81,12 @@ async fn a_known_key_is_decided_at_once() {
 #[tokio::test]
 async fn jwt_14_two_credentials_are_refused_whichever_is_good() {
     let good = format!("Bearer {}", hs256(&claims()));
-    for two in [
-        [&*good, "Bearer x"],
-        ["Bearer x", &good],
-        [&good, &good],
-        ["Basic YTpi", &good],
-    ] {
+    for two in [[&*good, "Bearer x"], ["Bearer x", &good], [&good, &good], ["Basic YTpi", &good]] {
         let mut request = get("/");
         for field in two {
-            request
-                .headers_mut()
-                .append("authorization", HeaderValue::from_str(field).unwrap());
+            request.headers_mut().append("authorization", HeaderValue::from_str(field).unwrap());
         }
-        let answer = layer()
-            .layer(support::echo())
-            .oneshot(request)
-            .await
-            .unwrap();
+        let answer = layer().layer(support::echo()).oneshot(request).await.unwrap();
         let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
         assert!(challenge.contains("invalid_request"), "{challenge}");
         assert_problem(answer, 400, "malformed").await;
@@ -125,32 +96,16 @@ async fn jwt_14_two_credentials_are_refused_whichever_is_good() {
 #[tokio::test]
 async fn jwt_16_who_brings_nothing_is_told_no_error() {
     for request in [get("/"), get("/?access_token=x")] {
-        let answer = layer()
-            .realm("shop")
-            .unwrap()
-            .layer(support::echo())
-            .oneshot(request)
-            .await
-            .unwrap();
-        assert_eq!(
-            answer.headers()["www-authenticate"],
-            "Bearer realm=\"shop\""
-        );
-        assert_eq!(
-            answer.extensions().get::<Rejection>().unwrap().status(),
-            401
-        );
+        let answer =
+            layer().realm("shop").unwrap().layer(support::echo()).oneshot(request).await.unwrap();
+        assert_eq!(answer.headers()["www-authenticate"], "Bearer realm=\"shop\"");
+        assert_eq!(answer.extensions().get::<Rejection>().unwrap().status(), 401);
         assert_problem(answer, 401, "unauthenticated").await;
     }
     let mut basic = get("/");
-    basic
-        .headers_mut()
-        .insert("authorization", HeaderValue::from_static("Basic YTpi"));
+    basic.headers_mut().insert("authorization", HeaderValue::from_static("Basic YTpi"));
     let answer = layer().layer(support::echo()).oneshot(basic).await.unwrap();
-    assert_eq!(
-        answer.headers()["www-authenticate"],
-        "Bearer realm=\"gateway\""
-    );
+    assert_eq!(answer.headers()["www-authenticate"], "Bearer realm=\"gateway\"");
 }
 
 #[tokio::test]
@@ -168,45 +123,30 @@ async fn a_grpc_client_reads_unauthenticated() {
 async fn jwt_15_the_query_is_read_by_choice_and_cleaned() {
     let token = hs256(&claims());
     let uri = format!("/a?x=%61&access_token={token}&y=1");
-    let refused = layer()
-        .layer(support::echo())
-        .oneshot(get(&uri))
-        .await
-        .unwrap();
+    let refused = layer().layer(support::echo()).oneshot(get(&uri)).await.unwrap();
     assert_eq!(refused.status(), 401);
     let choice = layer().accept_query_parameter();
     assert_eq!(reached(&choice, get(&uri)).await, "GET /a?x=%61&y=1\n");
-    let answer = choice
-        .layer(support::echo())
-        .oneshot(get(&uri))
-        .await
-        .unwrap();
+    let answer = choice.layer(support::echo()).oneshot(get(&uri)).await.unwrap();
     assert_eq!(answer.headers()["cache-control"], "private");
     // and a body is never looked at
     let form = Request::post("/").header("content-type", "application/x-www-form-urlencoded");
-    let form = form
-        .body(Full::from(format!("access_token={token}")))
-        .unwrap();
+    let form = form.body(Full::from(format!("access_token={token}"))).unwrap();
     let refused = choice.layer(support::echo()).oneshot(form).await.unwrap();
     assert_eq!(refused.status(), 401);
 }
 
 #[tokio::test]
 async fn jwt_18_and_19_no_method_and_no_agent_is_exempt() {
-    for method in [
-        "HEAD", "OPTIONS", "TRACE", "PROPFIND", "FOO", "get", "POST", "DELETE", "CONNECT",
-    ] {
+    for method in
+        ["HEAD", "OPTIONS", "TRACE", "PROPFIND", "FOO", "get", "POST", "DELETE", "CONNECT"]
+    {
         let mut request = get("/");
         *request.method_mut() = Method::from_bytes(method.as_bytes()).unwrap();
-        request.headers_mut().insert(
-            "user-agent",
-            HeaderValue::from_static("GoogleHC/1.0 kube-probe/1.30"),
-        );
-        let answer = layer()
-            .layer(support::echo())
-            .oneshot(request)
-            .await
-            .unwrap();
+        request
+            .headers_mut()
+            .insert("user-agent", HeaderValue::from_static("GoogleHC/1.0 kube-probe/1.30"));
+        let answer = layer().layer(support::echo()).oneshot(request).await.unwrap();
         assert_eq!(answer.status(), 401, "{method}");
     }
 }
@@ -215,33 +155,21 @@ async fn jwt_18_and_19_no_method_and_no_agent_is_exempt() {
 
 #[tokio::test]
 async fn a_preflight_passes_with_nothing_to_its_name() {
-    let layer = layer()
-        .forward_claim("sub", "x-auth-sub")
-        .unwrap()
-        .forward_credential();
+    let layer = layer().forward_claim("sub", "x-auth-sub").unwrap().forward_credential();
     let preflight = |origin: bool| {
         let mut request = Request::options("/").header("access-control-request-method", "POST");
         if origin {
             request = request.header("origin", "https://shop.example");
         }
-        let request = request
-            .header("authorization", "Bearer x")
-            .header("x-auth-sub", "root");
-        request
-            .header("x_auth_sub", "root")
-            .body(Full::default())
-            .unwrap()
+        let request = request.header("authorization", "Bearer x").header("x-auth-sub", "root");
+        request.header("x_auth_sub", "root").body(Full::default()).unwrap()
     };
     let head = reached(&layer, preflight(true)).await;
     assert!(
         head.contains("origin") && !head.contains("root") && !head.contains("Bearer"),
         "{head}"
     );
-    let half = layer
-        .layer(support::echo())
-        .oneshot(preflight(false))
-        .await
-        .unwrap();
+    let half = layer.layer(support::echo()).oneshot(preflight(false)).await.unwrap();
     assert_eq!(half.status(), 401);
 }
 
@@ -260,10 +188,9 @@ async fn claims_become_fields_that_nobody_else_can_set() {
         ("x-auth-gone", "root"),
         ("connection", "close, x-auth-sub, x-auth-groups"),
     ] {
-        request.headers_mut().append(
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        );
+        request
+            .headers_mut()
+            .append(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     let head = reached(&layer, request).await;
     let mut fields: Vec<_> = head.lines().skip(1).collect();
@@ -336,15 +263,9 @@ fn names_that_mean_something_to_http_carry_no_claim() {
     ] {
         assert!(layer().forward_claim("sub", field).is_err(), "{field}");
     }
-    let twice = layer()
-        .forward_claim("sub", "x-a")
-        .unwrap()
-        .forward_claim("iss", "X-A");
+    let twice = layer().forward_claim("sub", "x-a").unwrap().forward_claim("iss", "X-A");
     assert!(twice.is_err());
-    let spelled = layer()
-        .forward_claim("sub", "x-a")
-        .unwrap()
-        .forward_claim("iss", "x_a");
+    let spelled = layer().forward_claim("sub", "x-a").unwrap().forward_claim("iss", "x_a");
     assert!(spelled.is_err());
 }
 
@@ -363,10 +284,7 @@ async fn claims_that_do_not_fit_are_refused() {
         Ok::<_, std::convert::Infallible>(http::Response::new(staff.department.clone()))
     });
     let fits = with_token(&hs256(&claims_with("department", json!("sales"))));
-    assert_eq!(
-        text(layer.layer(inner).oneshot(fits).await.unwrap()).await,
-        "sales"
-    );
+    assert_eq!(text(layer.layer(inner).oneshot(fits).await.unwrap()).await, "sales");
     for department in [json!(5), Value::Null] {
         let unfit = with_token(&hs256(&claims_with("department", department)));
         let answer = layer.layer(inner).oneshot(unfit).await.unwrap();
@@ -412,10 +330,7 @@ fn every_mistake_is_listed() {
 #[test]
 fn nothing_secret_is_shown() {
     let shown = format!("{:?} {:?}", issuer(), layer());
-    assert!(
-        !shown.contains("7, 7") && !shown.contains("BwcH"),
-        "{shown}"
-    );
+    assert!(!shown.contains("7, 7") && !shown.contains("BwcH"), "{shown}");
 }
 
 #[test]
@@ -423,14 +338,9 @@ fn a_remote_set_needs_a_runtime() {
     let client = tower::service_fn(|_: Request<String>| async {
         Ok::<_, std::convert::Infallible>(http::Response::new(Full::<Bytes>::default()))
     });
-    let error = Jwks::remote("https://id.example/jwks", client)
-        .start()
-        .unwrap_err();
+    let error = Jwks::remote("https://id.example/jwks", client).start().unwrap_err();
     assert!(error.to_string().contains("Tokio"));
-    let error = Jwks::remote("/jwks", client)
-        .refresh_every(Duration::ZERO)
-        .start()
-        .unwrap_err();
+    let error = Jwks::remote("/jwks", client).refresh_every(Duration::ZERO).start().unwrap_err();
     assert_eq!(error.mistakes().len(), 2);
 }
 
@@ -439,10 +349,6 @@ async fn the_system_clock_is_the_default() {
     let layer = JwtLayer::new(issuer()).unwrap();
     reached(&layer, with_token(&hs256(&claims()))).await;
     let old = hs256(&claims_with("exp", json!(1)));
-    let answer = layer
-        .layer(support::echo())
-        .oneshot(with_token(&old))
-        .await
-        .unwrap();
+    let answer = layer.layer(support::echo()).oneshot(with_token(&old)).await.unwrap();
     assert_eq!(answer.status(), 401);
 }

@@ -24,9 +24,7 @@ use crate::support::{assert_problem, echo, get};
 fn from(ip: &str) -> Request<Full<Bytes>> {
     let ip: IpAddr = ip.parse().unwrap();
     let mut request = get("/");
-    request
-        .extensions_mut()
-        .insert(PeerAddr(SocketAddr::new(ip, 4711)));
+    request.extensions_mut().insert(PeerAddr(SocketAddr::new(ip, 4711)));
     request
 }
 
@@ -55,9 +53,7 @@ fn list(response: &Response<impl Sized>, name: &str) -> Vec<String> {
             let name = item.bare_item.as_string().unwrap().to_string();
             let number = |it: &sfv::BareItem| i64::from(it.as_integer().unwrap());
             let all = item.params.iter();
-            let params: Vec<_> = all
-                .map(|(key, it)| format!("{key}={}", number(it)))
-                .collect();
+            let params: Vec<_> = all.map(|(key, it)| format!("{key}={}", number(it))).collect();
             format!("{name} {}", params.join(" "))
         }
         sfv::ListEntry::InnerList(_) => panic!("members are items"),
@@ -85,10 +81,7 @@ async fn the_limit_is_admitted_and_the_rest_told_when_to_come_back() {
         let response = service.clone().oneshot(from("192.0.2.1")).await.unwrap();
         assert_eq!(response.status(), 200);
         let full_in = 10 * (5 - left);
-        assert_eq!(
-            list(&response, "ratelimit"),
-            [format!("per-client r={left} t={full_in}")]
-        );
+        assert_eq!(list(&response, "ratelimit"), [format!("per-client r={left} t={full_in}")]);
         assert_eq!(list(&response, "ratelimit-policy"), ["per-client q=5 w=50"]);
     }
     time.advance(Duration::from_millis(8_500));
@@ -100,10 +93,7 @@ async fn the_limit_is_admitted_and_the_rest_told_when_to_come_back() {
         assert!(response.extensions().get::<Rejection>().is_some());
         let problem = assert_problem(response, 429, "rate-limited").await;
         assert_eq!(problem["policy"], "per-client");
-        assert_eq!(
-            problem["violated-policies"],
-            serde_json::json!(["per-client"])
-        );
+        assert_eq!(problem["violated-policies"], serde_json::json!(["per-client"]));
     }
     assert_eq!(reached.load(Ordering::Relaxed), 5);
     assert_eq!(statuses(&service, [from("192.0.2.2")]).await, [200]);
@@ -130,10 +120,7 @@ async fn a_grpc_client_reads_resource_exhausted() {
     let details = tonic_types::StatusExt::get_error_details(&status);
     let delay = details.retry_info().unwrap().retry_delay;
     assert_eq!(delay, Some(Duration::from_secs(3_600)));
-    assert_eq!(
-        details.quota_failure().unwrap().violations[0].subject,
-        "default"
-    );
+    assert_eq!(details.quota_failure().unwrap().violations[0].subject, "default");
 }
 
 #[tokio::test]
@@ -151,13 +138,8 @@ async fn no_field_that_a_client_rotates_gives_it_more() {
         .layer(ClientIpLayer::direct())
         .layer(RateLimitLayer::new(Quota::per_hour(2), key::client_ip()))
         .service(echo());
-    let fields = [
-        "x-forwarded-for",
-        "x-real-ip",
-        "forwarded",
-        "true-client-ip",
-        "cf-connecting-ip",
-    ];
+    let fields =
+        ["x-forwarded-for", "x-real-ip", "forwarded", "true-client-ip", "cf-connecting-ip"];
     let rotating = (0..20).map(|n| {
         let mut request = from("192.0.2.1");
         let value = format!("203.0.113.{n}").parse().unwrap();
@@ -186,27 +168,14 @@ async fn a_request_without_a_key_is_refused_unless_chosen_otherwise() {
     let service = limit().layer(echo());
     assert_eq!(statuses(&service, nobody()).await, [403, 403, 403]);
     let response = service.oneshot(get("/")).await.unwrap();
-    let cause = response
-        .extensions()
-        .get::<Rejection>()
-        .unwrap()
-        .cause()
-        .unwrap()
-        .to_string();
+    let cause = response.extensions().get::<Rejection>().unwrap().cause().unwrap().to_string();
     assert!(cause.contains("key::Subject"), "{cause}");
     let problem = assert_problem(response, 403, "forbidden").await;
     assert!(!problem.to_string().contains("Subject"));
 
     let skip = limit().missing_key(MissingKey::Skip).layer(echo());
     assert_eq!(statuses(&skip, nobody()).await, [200, 200, 200]);
-    assert!(
-        !skip
-            .oneshot(get("/"))
-            .await
-            .unwrap()
-            .headers()
-            .contains_key("ratelimit")
-    );
+    assert!(!skip.oneshot(get("/")).await.unwrap().headers().contains_key("ratelimit"));
 
     let shared = limit().missing_key(MissingKey::Shared).layer(echo());
     assert_eq!(statuses(&shared, nobody()).await, [200, 200, 429]);
@@ -228,31 +197,19 @@ async fn a_key_that_writes_nothing_is_not_a_missing_one() {
 #[tokio::test]
 async fn limits_in_a_stack_each_have_their_say() {
     let clock = Clock::manual().0;
-    let limit = |name, quota| {
-        RateLimitLayer::new(quota, key::shared())
-            .name(name)
-            .clock(clock.clone())
-    };
+    let limit =
+        |name, quota| RateLimitLayer::new(quota, key::shared()).name(name).clock(clock.clone());
     let service = ServiceBuilder::new()
         .layer(limit("all", Quota::per_second(10)))
         .layer(limit("slow", Quota::per_hour(1)))
         .service(echo());
     let first = service.clone().oneshot(get("/")).await.unwrap();
-    assert_eq!(
-        list(&first, "ratelimit"),
-        ["slow r=0 t=3600", "all r=9 t=1"]
-    );
-    assert_eq!(
-        list(&first, "ratelimit-policy"),
-        ["slow q=1 w=3600", "all q=10 w=1"]
-    );
+    assert_eq!(list(&first, "ratelimit"), ["slow r=0 t=3600", "all r=9 t=1"]);
+    assert_eq!(list(&first, "ratelimit-policy"), ["slow q=1 w=3600", "all q=10 w=1"]);
     let second = service.oneshot(get("/")).await.unwrap();
     assert_eq!(second.status(), 429);
     assert_eq!(second.headers()["retry-after"], "3600");
-    assert_eq!(
-        list(&second, "ratelimit"),
-        ["slow r=0 t=3600", "all r=8 t=1"]
-    );
+    assert_eq!(list(&second, "ratelimit"), ["slow r=0 t=3600", "all r=8 t=1"]);
 }
 
 #[tokio::test]
@@ -263,10 +220,7 @@ async fn the_fields_can_be_hidden() {
         assert_eq!(response.status(), status);
         assert!(!response.headers().contains_key("ratelimit"));
         assert!(!response.headers().contains_key("ratelimit-policy"));
-        assert_eq!(
-            response.headers().contains_key("retry-after"),
-            status == 429
-        );
+        assert_eq!(response.headers().contains_key("retry-after"), status == 429);
     }
 }
 
@@ -298,10 +252,7 @@ async fn a_flood_of_keys_resets_nobody() {
     let layer = RateLimitLayer::new(Quota::per_hour(2), key::client_ip());
     let service = layer.max_keys(100).clock(Clock::manual().0).layer(echo());
     let offender = || from("192.0.2.1");
-    assert_eq!(
-        statuses(&service, [offender(), offender(), offender()]).await,
-        [200, 200, 429]
-    );
+    assert_eq!(statuses(&service, [offender(), offender(), offender()]).await, [200, 200, 429]);
     let flood =
         (0..20_000_u32).map(|n| from(&IpAddr::from((n + (10 << 24)).to_be_bytes()).to_string()));
     let admitted = statuses(&service, flood).await;

@@ -17,10 +17,7 @@ use crate::support::{assert_problem, text};
 type Response = http::Response<Body<String>>;
 
 fn refuse(media: &str, rejection: Rejection) -> Response {
-    let request = Request::post("/")
-        .header("content-type", media)
-        .body(())
-        .unwrap();
+    let request = Request::post("/").header("content-type", media).body(()).unwrap();
     reply(Head::of(&request), rejection)
 }
 
@@ -35,10 +32,7 @@ async fn http_gets_a_problem_document() {
     assert_eq!(response.headers()["cache-control"], "no-store");
     let problem = assert_problem(response, 429, "rate-limited").await;
     assert_eq!(problem["policy"], "per-client");
-    assert_eq!(
-        problem["type"],
-        "https://iana.org/assignments/http-problem-types#quota-exceeded"
-    );
+    assert_eq!(problem["type"], "https://iana.org/assignments/http-problem-types#quota-exceeded");
 }
 
 #[tokio::test]
@@ -62,15 +56,9 @@ fn tonic_reads_the_details() {
     let status = tonic::Status::from_header_map(response.headers()).unwrap();
     assert_eq!(status.code(), tonic::Code::ResourceExhausted);
     let details = status.get_error_details();
-    assert_eq!(
-        details.retry_info().unwrap().retry_delay,
-        Some(Duration::from_millis(1_500))
-    );
+    assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_millis(1_500)));
     let info = details.error_info().unwrap();
-    assert_eq!(
-        (info.reason.as_str(), info.domain.as_str()),
-        ("RATE_LIMITED", "tower-gateway")
-    );
+    assert_eq!((info.reason.as_str(), info.domain.as_str()), ("RATE_LIMITED", "tower-gateway"));
     assert_eq!(info.metadata["policy"], "per-client");
     let violation = &details.quota_failure().unwrap().violations[0];
     assert_eq!(violation.subject, "per-client");
@@ -90,15 +78,9 @@ fn a_message_of_any_text_survives() {
 async fn grpc_web_gets_the_trailers_in_a_frame() {
     let binary = refuse("application/grpc-web+proto", limited());
     assert_eq!(binary.status(), 200);
-    assert_eq!(
-        binary.headers()["content-type"],
-        "application/grpc-web+proto"
-    );
+    assert_eq!(binary.headers()["content-type"], "application/grpc-web+proto");
     assert_eq!(binary.headers()["retry-after"], "2");
-    let frame = http_body_util::BodyExt::collect(binary.into_body())
-        .await
-        .unwrap()
-        .to_bytes();
+    let frame = http_body_util::BodyExt::collect(binary.into_body()).await.unwrap().to_bytes();
     assert_trailer_frame(&frame);
 
     let encoded = text(refuse("application/grpc-web-text", limited())).await;
@@ -108,10 +90,7 @@ async fn grpc_web_gets_the_trailers_in_a_frame() {
 fn assert_trailer_frame(frame: &[u8]) {
     let (head, block) = frame.split_at(5);
     assert_eq!(head[0], 0x80, "the trailer flag");
-    assert_eq!(
-        u32::from_be_bytes(head[1..].try_into().unwrap()) as usize,
-        block.len()
-    );
+    assert_eq!(u32::from_be_bytes(head[1..].try_into().unwrap()) as usize, block.len());
     let mut fields = HeaderMap::new();
     for line in std::str::from_utf8(block).unwrap().split_terminator("\r\n") {
         let (name, value) = line.split_once(": ").unwrap();
@@ -136,9 +115,6 @@ async fn the_cause_and_the_inside_stay_inside() {
     let document = text(refuse("text/plain", leaky())).await;
     let trailers = format!("{:?}", refuse("application/grpc", leaky()).headers());
     for shown in [document, trailers] {
-        assert!(
-            !shown.contains("hunter2") && !shown.contains("10.1.2.3"),
-            "{shown}"
-        );
+        assert!(!shown.contains("hunter2") && !shown.contains("10.1.2.3"), "{shown}");
     }
 }

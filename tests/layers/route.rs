@@ -28,18 +28,14 @@ type Named = BoxCloneSyncService<Request<Full<Bytes>>, Response<String>, Infalli
 
 /// Answers with its name and what reached it.
 fn named(name: &'static str) -> Named {
-    BoxCloneSyncService::new(tower::service_fn(
-        move |request: Request<Full<Bytes>>| async move {
-            let matched = request.extensions().get::<MatchedRoute>();
-            let captures = matched.map_or(String::new(), |it| {
-                let pairs = it
-                    .captures()
-                    .map(|(name, value)| format!(" {name}={value}"));
-                pairs.collect()
-            });
-            Ok(Response::new(format!("{name} {}{captures}", request.uri())))
-        },
-    ))
+    BoxCloneSyncService::new(tower::service_fn(move |request: Request<Full<Bytes>>| async move {
+        let matched = request.extensions().get::<MatchedRoute>();
+        let captures = matched.map_or(String::new(), |it| {
+            let pairs = it.captures().map(|(name, value)| format!(" {name}={value}"));
+            pairs.collect()
+        });
+        Ok(Response::new(format!("{name} {}{captures}", request.uri())))
+    }))
 }
 
 fn gateway(routes: Routes<Named>) -> Routed<Named, Named> {
@@ -48,10 +44,7 @@ fn gateway(routes: Routes<Named>) -> Routed<Named, Named> {
 
 fn request(method: &str, uri: &str) -> Request<Full<Bytes>> {
     let request = Request::builder().method(method).uri(uri);
-    request
-        .header("host", "a.example")
-        .body(Full::default())
-        .unwrap()
+    request.header("host", "a.example").body(Full::default()).unwrap()
 }
 
 async fn at(gateway: &Routed<Named, Named>, uri: &str) -> String {
@@ -64,10 +57,7 @@ async fn what_is_matched_is_what_is_forwarded() {
     for (sent, seen) in [
         ("/api", "api /api"),
         ("/%61pi/x", "api /api/x"),
-        (
-            "/api/%7e%c3%a9?q=%7e&/public/..",
-            "api /api/~%C3%A9?q=%7e&/public/..",
-        ),
+        ("/api/%7e%c3%a9?q=%7e&/public/..", "api /api/~%C3%A9?q=%7e&/public/.."),
         ("/api?x=/..;//", "api /api?x=/..;//"),
         ("/api%20", "default /api%20"),
         ("/api%3f", "default /api%3F"),
@@ -82,9 +72,7 @@ async fn what_is_matched_is_what_is_forwarded() {
 
 #[tokio::test]
 async fn a_path_that_can_be_read_in_two_ways_reaches_nobody() {
-    let gateway = RouteLayer::new(Routes::new().prefix("/", NotFound))
-        .unwrap()
-        .layer(NotFound);
+    let gateway = RouteLayer::new(Routes::new().prefix("/", NotFound)).unwrap().layer(NotFound);
     for path in [
         "/public/../api",
         "/public/%2e%2e/api",
@@ -124,9 +112,7 @@ async fn hosts_are_tenants() {
         for host in hosts {
             request = request.header("host", *host);
         }
-        let response = gateway
-            .clone()
-            .oneshot(request.body(Full::default()).unwrap());
+        let response = gateway.clone().oneshot(request.body(Full::default()).unwrap());
         let response = response.await.unwrap();
         match response.status().as_u16() {
             200 => text(response).await,
@@ -167,18 +153,9 @@ async fn another_method_is_told_which_ones_there_are() {
         .route(Route::delete("/v1/orders/{id}"), named("drop"));
     let gateway = gateway(routes);
     let send = |method| gateway.clone().oneshot(request(method, "/v1/orders/7"));
-    assert_eq!(
-        text(send("GET").await.unwrap()).await,
-        "read /v1/orders/7 id=7"
-    );
-    assert_eq!(
-        text(send("HEAD").await.unwrap()).await,
-        "read /v1/orders/7 id=7"
-    );
-    assert_eq!(
-        text(send("DELETE").await.unwrap()).await,
-        "drop /v1/orders/7 id=7"
-    );
+    assert_eq!(text(send("GET").await.unwrap()).await, "read /v1/orders/7 id=7");
+    assert_eq!(text(send("HEAD").await.unwrap()).await, "read /v1/orders/7 id=7");
+    assert_eq!(text(send("DELETE").await.unwrap()).await, "drop /v1/orders/7 id=7");
     let response = send("POST").await.unwrap();
     assert_eq!(response.headers()["allow"], "DELETE, GET, HEAD");
     assert_problem(response, 405, "method-not-allowed").await;
@@ -196,10 +173,7 @@ async fn no_method_of_a_field_is_believed() {
     ] {
         request.headers_mut().insert(name, value.parse().unwrap());
     }
-    assert_eq!(
-        gateway(routes).oneshot(request).await.unwrap().status(),
-        405
-    );
+    assert_eq!(gateway(routes).oneshot(request).await.unwrap().status(), 405);
 }
 
 #[tokio::test]
@@ -219,23 +193,15 @@ async fn a_stripped_prefix_leaves_a_path() {
     ] {
         assert_eq!(at(&gateway, sent).await, seen, "{sent}");
     }
-    let response = gateway
-        .oneshot(request("GET", "/all//admin"))
-        .await
-        .unwrap();
+    let response = gateway.oneshot(request("GET", "/all//admin")).await.unwrap();
     assert_problem(response, 400, "malformed").await;
 }
 
 #[tokio::test]
 async fn parameters_are_kept_by_choice() {
     let layer = RouteLayer::new(Routes::new().prefix("/a;v=1", named("a"))).unwrap();
-    let kept = layer
-        .clone()
-        .path_rules(PathRules::default().keep_parameters());
-    assert_eq!(
-        at(&kept.layer(named("default")), "/a%3bv=1/b").await,
-        "a /a;v=1/b"
-    );
+    let kept = layer.clone().path_rules(PathRules::default().keep_parameters());
+    assert_eq!(at(&kept.layer(named("default")), "/a%3bv=1/b").await, "a /a;v=1/b");
     let refused = layer.layer(NotFound).oneshot(request("GET", "/a;v=1"));
     assert_eq!(refused.await.unwrap().status(), 400);
 }
@@ -245,14 +211,10 @@ async fn a_table_is_swapped_whole() {
     let layer = RouteLayer::new(Routes::new().exact("/a", named("old"))).unwrap();
     let (service, handle) = (layer.layer(named("default")), layer.handle());
     assert_eq!(at(&service, "/a").await, "old /a");
-    handle
-        .replace(Routes::new().exact("/b", named("new")))
-        .unwrap();
+    handle.replace(Routes::new().exact("/b", named("new"))).unwrap();
     assert_eq!(at(&service, "/a").await, "default /a");
     assert_eq!(at(&service, "/b").await, "new /b");
-    let bad = Routes::new()
-        .exact("/c", named("x"))
-        .exact("/c", named("y"));
+    let bad = Routes::new().exact("/c", named("x")).exact("/c", named("y"));
     assert!(handle.replace(bad).is_err());
     assert_eq!(at(&service, "/b").await, "new /b");
 }
@@ -304,9 +266,7 @@ async fn a_swap_under_load_loses_no_request() {
 
 #[tokio::test]
 async fn who_has_no_default_answers_404() {
-    let gateway = RouteLayer::new(Routes::<NotFound>::new())
-        .unwrap()
-        .layer(NotFound);
+    let gateway = RouteLayer::new(Routes::<NotFound>::new()).unwrap().layer(NotFound);
     let response = gateway.clone().oneshot(request("GET", "/x")).await.unwrap();
     assert_problem(response, 404, "not-found").await;
     let mut call = request("POST", "/pkg.Svc/M");
@@ -314,16 +274,9 @@ async fn who_has_no_default_answers_404() {
     call.headers_mut().insert("content-type", grpc);
     let response = gateway.clone().oneshot(call).await.unwrap();
     assert_eq!(response.headers()["grpc-status"], "12");
-    let connect = Request::builder()
-        .method(Method::CONNECT)
-        .uri("a.example:443");
-    let connect = connect
-        .header("host", "a.example:443")
-        .body(Full::<Bytes>::default());
-    assert_eq!(
-        gateway.oneshot(connect.unwrap()).await.unwrap().status(),
-        404
-    );
+    let connect = Request::builder().method(Method::CONNECT).uri("a.example:443");
+    let connect = connect.header("host", "a.example:443").body(Full::<Bytes>::default());
+    assert_eq!(gateway.oneshot(connect.unwrap()).await.unwrap().status(), 404);
 }
 
 /// Counts its calls, and panics when called without having been ready; a clone is not ready.
@@ -335,10 +288,7 @@ struct Strict {
 impl Clone for Strict {
     fn clone(&self) -> Self {
         let calls = Arc::clone(&self.calls);
-        Self {
-            ready: false,
-            calls,
-        }
+        Self { ready: false, calls }
     }
 }
 
@@ -362,10 +312,8 @@ impl Service<Request<Full<Bytes>>> for Strict {
 #[tokio::test]
 async fn each_service_is_called_ready() {
     let calls = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
-    let [route, default] = calls.each_ref().map(|calls| Strict {
-        ready: false,
-        calls: Arc::clone(calls),
-    });
+    let [route, default] =
+        calls.each_ref().map(|calls| Strict { ready: false, calls: Arc::clone(calls) });
     let layer = RouteLayer::new(Routes::new().exact("/a", route)).unwrap();
     let mut gateway = layer.layer(default);
     for path in ["/a", "/b", "/a", "/a", "/..", "/b"] {
@@ -377,26 +325,15 @@ async fn each_service_is_called_ready() {
 
 #[tokio::test]
 async fn a_route_holds_no_permit_of_the_default() {
-    let default = ServiceBuilder::new()
-        .layer(ConcurrencyLimitLayer::new(1))
-        .service(named("default"));
+    let default =
+        ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1)).service(named("default"));
     let layer = RouteLayer::new(Routes::new().exact("/a", named("a"))).unwrap();
     let mut one = layer.layer(default);
     let mut other = one.clone();
     for path in ["/a", "/.."] {
-        one.ready()
-            .await
-            .unwrap()
-            .call(request("GET", path))
-            .await
-            .unwrap();
+        one.ready().await.unwrap().call(request("GET", path)).await.unwrap();
         // `one` is kept, as a connection keeps its service; it must not keep the only permit.
-        let response = other
-            .ready()
-            .await
-            .unwrap()
-            .call(request("GET", "/b"))
-            .await;
+        let response = other.ready().await.unwrap().call(request("GET", "/b")).await;
         assert_eq!(text(response.unwrap()).await, "default /b");
     }
 }

@@ -80,10 +80,7 @@ impl Idp {
             Mode::Status(status) => (response.status(status), String::new()),
             Mode::Redirect => {
                 let response = response.status(302);
-                (
-                    response.header("location", "https://evil.example/"),
-                    String::new(),
-                )
+                (response.header("location", "https://evil.example/"), String::new())
             }
             Mode::Huge => (response, " ".repeat(24 << 20)),
             Mode::Slow(delay, document) => {

@@ -15,15 +15,13 @@ pub type Echo = BoxCloneService<Request<Full<Bytes>>, Response<Full<Bytes>>, Inf
 
 /// A service that answers with the head that reached it, a line per field.
 pub fn echo() -> Echo {
-    BoxCloneService::new(tower::service_fn(
-        |request: Request<Full<Bytes>>| async move {
-            let mut head = format!("{} {}\n", request.method(), request.uri());
-            for (name, value) in request.headers() {
-                head += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
-            }
-            Ok(Response::new(Full::from(head)))
-        },
-    ))
+    BoxCloneService::new(tower::service_fn(|request: Request<Full<Bytes>>| async move {
+        let mut head = format!("{} {}\n", request.method(), request.uri());
+        for (name, value) in request.headers() {
+            head += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+        }
+        Ok(Response::new(Full::from(head)))
+    }))
 }
 
 /// A GET without content.
@@ -50,10 +48,7 @@ where
     B: http_body::Body<Data = Bytes, Error: std::fmt::Debug>,
 {
     assert_eq!(response.status(), status);
-    assert_eq!(
-        response.headers()["content-type"],
-        "application/problem+json"
-    );
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
     let problem: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
     assert_eq!(problem["status"], status);
     assert_eq!(problem["reason"], reason);

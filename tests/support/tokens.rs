@@ -37,10 +37,7 @@ pub fn claims_with(name: &str, value: Value) -> Value {
     let mut claims = claims();
     match value == *ABSENT {
         true => claims.as_object_mut().unwrap().remove(name),
-        false => claims
-            .as_object_mut()
-            .unwrap()
-            .insert(name.to_owned(), value),
+        false => claims.as_object_mut().unwrap().insert(name.to_owned(), value),
     };
     claims
 }
@@ -97,11 +94,7 @@ impl Signer {
     }
 
     fn new(alg: &'static str, key: Private) -> Self {
-        Self {
-            kid: None,
-            alg,
-            key,
-        }
+        Self { kid: None, alg, key }
     }
 
     /// The same with a name.
@@ -141,9 +134,7 @@ impl Signer {
                     "HS512" => hmac::HMAC_SHA512,
                     _ => hmac::HMAC_SHA256,
                 };
-                hmac::sign(&hmac::Key::new(algorithm, secret), message)
-                    .as_ref()
-                    .to_vec()
+                hmac::sign(&hmac::Key::new(algorithm, secret), message).as_ref().to_vec()
             }
             Private::Rsa(pair) => {
                 let encoding: &'static dyn RsaEncoding = match self.alg {
@@ -155,8 +146,7 @@ impl Signer {
                     _ => &RSA_PKCS1_SHA256,
                 };
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(encoding, &random, message, &mut signature)
-                    .unwrap();
+                pair.sign(encoding, &random, message, &mut signature).unwrap();
                 signature
             }
             Private::Ec(pair) => pair.sign(&random, message).unwrap().as_ref().to_vec(),
@@ -209,15 +199,9 @@ impl Signer {
 
     pub fn pem(&self) -> String {
         let body = STANDARD.encode(self.der());
-        let lines: Vec<_> = body
-            .as_bytes()
-            .chunks(64)
-            .map(|it| str::from_utf8(it).unwrap())
-            .collect();
-        format!(
-            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
-            lines.join("\n")
-        )
+        let lines: Vec<_> =
+            body.as_bytes().chunks(64).map(|it| str::from_utf8(it).unwrap()).collect();
+        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
     }
 }
 

@@ -43,10 +43,7 @@ async fn request_trailers_pass_but_for_what_decides() {
             false => origin.upstream(),
         };
         let seen = text(upstream.oneshot(request).await.unwrap()).await;
-        let trailers: Vec<_> = seen
-            .lines()
-            .filter(|it| it.starts_with("trailer "))
-            .collect();
+        let trailers: Vec<_> = seen.lines().filter(|it| it.starts_with("trailer ")).collect();
         assert_eq!(trailers, ["trailer x-checksum: 1"], "{seen}");
     }
 }
@@ -61,25 +58,14 @@ async fn response_trailers_pass_untouched() {
             Ok(Frame::trailers(trailers)),
         ];
         let mut response = answer(StreamBody::new(futures_util::stream::iter(frames)));
-        response
-            .headers_mut()
-            .insert("trailer", HeaderValue::from_static("grpc-status"));
+        response.headers_mut().insert("trailer", HeaderValue::from_static("grpc-status"));
         response
     })
     .await;
     for upstream in [origin.upstream(), origin.upstream().http2()] {
-        let request = Request::get("/")
-            .header("te", "trailers")
-            .body(Full::<Bytes>::default())
-            .unwrap();
-        let content = upstream
-            .oneshot(request)
-            .await
-            .unwrap()
-            .into_body()
-            .collect()
-            .await
-            .unwrap();
+        let request =
+            Request::get("/").header("te", "trailers").body(Full::<Bytes>::default()).unwrap();
+        let content = upstream.oneshot(request).await.unwrap().into_body().collect().await.unwrap();
         assert_eq!(content.trailers().unwrap()["grpc-status"], "0");
     }
 }
@@ -98,16 +84,10 @@ async fn octets_pass_in_both_directions_at_once() {
         for n in 0..10 {
             let frame = response.body_mut().frame().await.unwrap().unwrap();
             assert_eq!(frame.into_data().unwrap(), n.to_string());
-            sender
-                .send_data(Bytes::from((n + 1).to_string()))
-                .await
-                .unwrap();
+            sender.send_data(Bytes::from((n + 1).to_string())).await.unwrap();
         }
         drop(sender);
-        assert_eq!(
-            response.into_body().collect().await.unwrap().to_bytes(),
-            "10"
-        );
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "10");
     }
 }
 
@@ -133,11 +113,7 @@ async fn an_upload_waits_for_an_upstream_that_does_not_read() {
     })
     .await;
     let (body, pulled) = endless();
-    let call = tokio::spawn(
-        origin
-            .upstream()
-            .oneshot(Request::post("/").body(body).unwrap()),
-    );
+    let call = tokio::spawn(origin.upstream().oneshot(Request::post("/").body(body).unwrap()));
     let read = || pulled.load(std::sync::atomic::Ordering::SeqCst);
     // Until nothing has moved for many turns: the sockets are full.
     let (mut last, mut still) = (0, 0);
@@ -146,10 +122,7 @@ async fn an_upload_waits_for_an_upstream_that_does_not_read() {
         still = if read() == last { still + 1 } else { 0 };
         last = read();
     }
-    assert!(
-        last < 32 * 1024 * 1024,
-        "{last} octets were taken though nobody read them"
-    );
+    assert!(last < 32 * 1024 * 1024, "{last} octets were taken though nobody read them");
     call.abort();
 }
 
@@ -162,17 +135,11 @@ async fn an_early_answer_reaches_the_client_while_the_upload_goes_on() {
         stream.write_all(answer.as_bytes()).await.unwrap();
         // keeps reading for a while, as a decent server does
         let mut rest = stream.take(1_000_000);
-        tokio::io::copy(&mut rest, &mut tokio::io::sink())
-            .await
-            .ok();
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.ok();
     })
     .await;
     let (body, _) = endless();
-    let response = origin
-        .upstream()
-        .oneshot(Request::post("/").body(body).unwrap())
-        .await
-        .unwrap();
+    let response = origin.upstream().oneshot(Request::post("/").body(body).unwrap()).await.unwrap();
     assert_eq!(response.status(), 413);
     assert_eq!(text(response).await, "large");
 }
@@ -186,11 +153,7 @@ async fn expect_100_continue_goes_through() {
         .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 7\r\nConnection: close\r\n\r\n")
         .await
         .unwrap();
-    assert!(
-        read_head(&mut client)
-            .await
-            .starts_with("HTTP/1.1 100 Continue")
-    );
+    assert!(read_head(&mut client).await.starts_with("HTTP/1.1 100 Continue"));
     client.write_all(b"content").await.unwrap();
     let answer = read_head(&mut client).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -205,11 +168,7 @@ async fn informational_answers_do_not_end_the_wait() {
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     )
     .await;
-    let response = origin
-        .upstream()
-        .oneshot(super::support::get("/"))
-        .await
-        .unwrap();
+    let response = origin.upstream().oneshot(super::support::get("/")).await.unwrap();
     assert_eq!(text(response).await, "ok");
 }
 
@@ -219,8 +178,7 @@ async fn an_upload_that_the_client_breaks_off_reaches_nobody_as_a_whole() {
     let origin = serve(move |request: Request<hyper::body::Incoming>| {
         let told = told.clone();
         async move {
-            told.send(request.into_body().collect().await.is_err())
-                .unwrap();
+            told.send(request.into_body().collect().await.is_err()).unwrap();
             answer(Full::default())
         }
     })

@@ -25,11 +25,7 @@ async fn one_connection_serves_one_request_after_another() {
     }
     assert_eq!(origin.accepted(), 1);
     text(upstream.unshared().oneshot(get("/")).await.unwrap()).await;
-    assert_eq!(
-        origin.accepted(),
-        2,
-        "an unshared copy has connections of its own"
-    );
+    assert_eq!(origin.accepted(), 2, "an unshared copy has connections of its own");
 }
 
 #[tokio::test]
@@ -43,16 +39,7 @@ async fn a_response_of_many_frames_gives_its_connection_back_too() {
     let upstream = origin.upstream();
     for _ in 0..20 {
         let response = upstream.clone().oneshot(get("/")).await.unwrap();
-        assert_eq!(
-            response
-                .into_body()
-                .collect()
-                .await
-                .unwrap()
-                .to_bytes()
-                .len(),
-            180_000
-        );
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), 180_000);
     }
     assert_eq!(origin.accepted(), 1);
 }
@@ -85,10 +72,7 @@ async fn a_burst_opens_as_many_connections_as_it_needs_and_keeps_them() {
 async fn idle_connections_are_closed_in_time() {
     let origin = echo().await;
     let (clock, time) = Clock::manual();
-    let upstream = origin
-        .upstream()
-        .clock(clock)
-        .keep_alive(Duration::from_secs(10));
+    let upstream = origin.upstream().clock(clock).keep_alive(Duration::from_secs(10));
     text(upstream.clone().oneshot(get("/")).await.unwrap()).await;
     origin.open(1).await;
     until(|| time.sleepers() > 0).await;
@@ -122,17 +106,12 @@ async fn a_connection_that_was_closed_while_idle_costs_no_request() {
     // One answer per connection, then closed without a word of it.
     let origin = raw(|mut stream| async move {
         read_head(&mut stream).await;
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
     })
     .await;
     let upstream = origin.upstream();
     for n in 1..=30 {
-        let post = Request::post("/")
-            .body(Full::<Bytes>::from("content"))
-            .unwrap();
+        let post = Request::post("/").body(Full::<Bytes>::from("content")).unwrap();
         let response = upstream.clone().oneshot(post).await.unwrap();
         assert_eq!(response.status(), 200, "request {n}");
         text(response).await;
@@ -156,27 +135,17 @@ async fn a_post_is_never_sent_twice() {
                 if head.is_empty() || head.starts_with("POST") {
                     return seen.lock().unwrap().push(head);
                 }
-                stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-                    .await
-                    .unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
             }
         }
     })
     .await;
     let upstream = origin.upstream();
     text(upstream.clone().oneshot(get("/")).await.unwrap()).await;
-    let post = Request::post("/")
-        .body(Full::<Bytes>::from("content"))
-        .unwrap();
+    let post = Request::post("/").body(Full::<Bytes>::from("content")).unwrap();
     assert_eq!(upstream.oneshot(post).await.unwrap().status(), 502);
     assert_eq!(origin.accepted(), 1);
-    let posts = heads
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|it| it.starts_with("POST"))
-        .count();
+    let posts = heads.lock().unwrap().iter().filter(|it| it.starts_with("POST")).count();
     assert_eq!(posts, 1);
 }
 
@@ -211,17 +180,7 @@ async fn a_client_that_leaves_in_the_middle_of_the_response_cancels_it() {
     .await;
     let upstream = origin.upstream();
     let mut response = upstream.clone().oneshot(get("/")).await.unwrap();
-    assert_eq!(
-        response
-            .body_mut()
-            .frame()
-            .await
-            .unwrap()
-            .unwrap()
-            .into_data()
-            .unwrap(),
-        "first"
-    );
+    assert_eq!(response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap(), "first");
     drop(response);
     origin.open(0).await;
 }
@@ -233,25 +192,14 @@ async fn a_body_that_nobody_reads_does_not_keep_its_connection() {
     drop(upstream.clone().oneshot(get("/")).await.unwrap());
     origin.open(0).await;
     let response = upstream.oneshot(get("/")).await.unwrap();
-    assert_eq!(
-        response
-            .into_body()
-            .collect()
-            .await
-            .unwrap()
-            .to_bytes()
-            .len(),
-        10_000_000
-    );
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), 10_000_000);
 }
 
 #[tokio::test]
 async fn ninety_clients_leave_and_nothing_is_leaked() {
     let origin = serve(|_| std::future::pending()).await;
     let upstream = origin.upstream();
-    let calls: Vec<_> = (0..90)
-        .map(|_| tokio::spawn(upstream.clone().oneshot(get("/"))))
-        .collect();
+    let calls: Vec<_> = (0..90).map(|_| tokio::spawn(upstream.clone().oneshot(get("/")))).collect();
     origin.open(90).await;
     calls.iter().for_each(tokio::task::JoinHandle::abort);
     origin.open(0).await;
@@ -268,10 +216,7 @@ async fn an_empty_body_of_any_kind_is_sent_without_framing_that_says_otherwise()
             .unwrap(),
     )
     .await;
-    assert!(
-        !seen.contains("content-length") && !seen.contains("transfer-encoding"),
-        "{seen}"
-    );
+    assert!(!seen.contains("content-length") && !seen.contains("transfer-encoding"), "{seen}");
     let seen = text(
         origin
             .upstream()
@@ -286,17 +231,9 @@ async fn an_empty_body_of_any_kind_is_sent_without_framing_that_says_otherwise()
 #[test]
 fn connections_of_a_runtime_that_has_ended_cost_no_request() {
     // As in a process with a runtime per core, or a test with one per case, that share an upstream.
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-    };
-    let serving = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let serving =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let origin = serving.block_on(echo());
     for upstream in [origin.upstream(), origin.upstream().http2()] {
         for _ in 0..5 {

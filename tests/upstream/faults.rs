@@ -21,45 +21,25 @@ async fn nobody_listens() {
     drop(listener);
     let upstream = Upstream::new(format!("http://{addr}")).unwrap();
     let response = upstream.oneshot(get("/")).await.unwrap();
-    assert!(
-        response
-            .extensions()
-            .get::<Rejection>()
-            .unwrap()
-            .cause()
-            .is_some()
-    );
+    assert!(response.extensions().get::<Rejection>().unwrap().cause().is_some());
     let problem = assert_problem(response, 502, "bad-gateway").await;
-    assert!(
-        !problem.to_string().contains(&addr.to_string()),
-        "an address is nobody's business"
-    );
+    assert!(!problem.to_string().contains(&addr.to_string()), "an address is nobody's business");
 }
 
 #[tokio::test]
 async fn a_name_that_does_not_exist() {
     let upstream = Upstream::new("http://does-not-exist.invalid").unwrap();
-    assert_problem(
-        upstream.oneshot(get("/")).await.unwrap(),
-        502,
-        "bad-gateway",
-    )
-    .await;
+    assert_problem(upstream.oneshot(get("/")).await.unwrap(), 502, "bad-gateway").await;
 }
 
 #[tokio::test]
 async fn a_grpc_client_is_told_unavailable() {
     let origin = says("").await;
     let request = Request::post("/pkg.Svc/M").header("content-type", "application/grpc");
-    let request = request
-        .body(http_body_util::Full::<bytes::Bytes>::default())
-        .unwrap();
+    let request = request.body(http_body_util::Full::<bytes::Bytes>::default()).unwrap();
     let response = origin.upstream().oneshot(request).await.unwrap();
     assert_eq!(
-        (
-            response.status().as_u16(),
-            &response.headers()["grpc-status"]
-        ),
+        (response.status().as_u16(), &response.headers()["grpc-status"]),
         (200, &"14".parse().unwrap())
     );
 }
@@ -82,12 +62,7 @@ async fn answers_that_are_none() {
         "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
     ];
     for answer in answers {
-        let response = says(answer)
-            .await
-            .upstream()
-            .oneshot(get("/"))
-            .await
-            .unwrap();
+        let response = says(answer).await.upstream().oneshot(get("/")).await.unwrap();
         assert_eq!(response.status(), 502, "{answer:?}");
         assert_problem(response, 502, "bad-gateway").await;
     }
@@ -98,12 +73,7 @@ async fn a_head_that_is_too_large_is_refused() {
     let large = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(2_000_000));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: a\r\n".repeat(5_000));
     for answer in [large, many] {
-        let response = says(answer)
-            .await
-            .upstream()
-            .oneshot(get("/"))
-            .await
-            .unwrap();
+        let response = says(answer).await.upstream().oneshot(get("/")).await.unwrap();
         assert_problem(response, 502, "bad-gateway").await;
     }
 }
@@ -123,11 +93,7 @@ async fn a_body_that_was_cut_never_looks_whole() {
         assert!(response.into_body().collect().await.is_err(), "{answer:?}");
         // and over the wire: no last chunk, or fewer octets than were announced
         let front = front(origin.upstream()).await;
-        let answer = talk(
-            front,
-            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-        )
-        .await;
+        let answer = talk(front, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
         let whole = answer.ends_with("0\r\n\r\n") || answer.ends_with(&"x".repeat(10));
         assert!(!whole, "{answer:?}");
     }
@@ -140,11 +106,7 @@ async fn two_framings_are_read_as_one_and_told_as_one() {
     )
     .await;
     let front = front(origin.upstream()).await;
-    let answer = talk(
-        front,
-        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    )
-    .await;
+    let answer = talk(front, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
     assert!(!answer.contains("content-length"), "{answer:?}");
     assert!(answer.ends_with("5\r\nhello\r\n0\r\n\r\n"), "{answer:?}");
@@ -155,10 +117,7 @@ async fn a_length_that_is_said_twice_is_told_once() {
     let origin =
         says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello").await;
     let response = origin.upstream().oneshot(get("/")).await.unwrap();
-    assert_eq!(
-        response.headers().get_all("content-length").iter().count(),
-        1
-    );
+    assert_eq!(response.headers().get_all("content-length").iter().count(), 1);
     assert_eq!(text(response).await, "hello");
 }
 
@@ -197,9 +156,7 @@ async fn healthy_requests_beside_faulty_ones_are_not_lost() {
                 if turn.fetch_add(1, std::sync::atomic::Ordering::SeqCst) % 3 == 2 {
                     return; // dies with the request read
                 }
-                let _ = stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-                    .await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
             }
         }
     })
@@ -211,25 +168,16 @@ async fn healthy_requests_beside_faulty_ones_are_not_lost() {
         statuses.push(response.status().as_u16());
         response.into_body().collect().await.unwrap();
     }
-    assert_eq!(
-        statuses.iter().filter(|it| **it == 502).count(),
-        10,
-        "{statuses:?}"
-    );
+    assert_eq!(statuses.iter().filter(|it| **it == 502).count(), 10, "{statuses:?}");
 }
 
 #[tokio::test]
 async fn broken_chunks_of_the_client_are_the_clients_fault() {
     let origin = super::origin::echo().await;
     let front = front(origin.upstream()).await;
-    for chunk in [
-        "0x5\r\nhello",
-        "-5\r\nhello",
-        "g\r\n",
-        "\r\n",
-        "5 5\r\nhello",
-        "11111111111111111\r\n",
-    ] {
+    for chunk in
+        ["0x5\r\nhello", "-5\r\nhello", "g\r\n", "\r\n", "5 5\r\nhello", "11111111111111111\r\n"]
+    {
         let request = format!(
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}\r\n0\r\n\r\n"
         );

@@ -21,20 +21,14 @@ async fn seen(upstream: Upstream, fields: &[(&str, &str)]) -> String {
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
-    let response = upstream
-        .oneshot(request.body(Empty::<Bytes>::new()).unwrap())
-        .await
-        .unwrap();
+    let response = upstream.oneshot(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
     assert_eq!(response.status(), 200);
     text(response).await
 }
 
 fn values<'a>(seen: &'a str, name: &str) -> Vec<&'a str> {
     let line = |line: &'a str| line.split_once(": ").filter(|(it, _)| *it == name);
-    seen.lines()
-        .filter_map(line)
-        .map(|(_, value)| value)
-        .collect()
+    seen.lines().filter_map(line).map(|(_, value)| value).collect()
 }
 
 #[tokio::test]
@@ -43,10 +37,7 @@ async fn the_target_goes_byte_for_byte_in_origin_form() {
     for target in ["/", "/a%2Fb/%7e?x=%61;//..&y", "/a//b/../c;v=1", "/?", "/%"] {
         let request = Request::get(target).body(Empty::<Bytes>::new()).unwrap();
         let seen = text(origin.upstream().oneshot(request).await.unwrap()).await;
-        assert!(
-            seen.starts_with(&format!("GET {target} HTTP/1.1\n")),
-            "{seen}"
-        );
+        assert!(seen.starts_with(&format!("GET {target} HTTP/1.1\n")), "{seen}");
     }
     let seen = seen(origin.upstream(), &[]).await;
     assert!(seen.starts_with("GET /a?b HTTP/1.1\n"), "{seen}");
@@ -56,11 +47,8 @@ async fn the_target_goes_byte_for_byte_in_origin_form() {
 async fn a_base_path_is_put_in_front() {
     let origin = echo().await;
     let upstream = Upstream::new(format!("{}/v2/", origin.url())).unwrap();
-    for (target, expected) in [
-        ("/users?x", "/v2/users?x"),
-        ("/", "/v2/"),
-        ("http://h?x", "/v2/?x"),
-    ] {
+    for (target, expected) in [("/users?x", "/v2/users?x"), ("/", "/v2/"), ("http://h?x", "/v2/?x")]
+    {
         let response = upstream.clone().oneshot(get(target)).await.unwrap();
         let seen = text(response).await;
         assert!(seen.starts_with(&format!("GET {expected} ")), "{seen}");
@@ -72,25 +60,13 @@ async fn exactly_one_host_goes_up() {
     let origin = echo().await;
     let own = origin.addr.to_string();
     let request = &[("host", "public.example"), ("connection", "Host")];
-    assert_eq!(
-        values(&seen(origin.upstream(), request).await, "host"),
-        [own.as_str()]
-    );
+    assert_eq!(values(&seen(origin.upstream(), request).await, "host"), [own.as_str()]);
     let preserving = origin.upstream().preserve_host();
-    assert_eq!(
-        values(&seen(preserving.clone(), request).await, "host"),
-        ["public.example"]
-    );
-    assert_eq!(
-        values(&seen(preserving.clone(), &[]).await, "host"),
-        ["public.example"]
-    );
+    assert_eq!(values(&seen(preserving.clone(), request).await, "host"), ["public.example"]);
+    assert_eq!(values(&seen(preserving.clone(), &[]).await, "host"), ["public.example"]);
 
     let two = Request::get("/").header("host", "a").header("host", "b");
-    let response = preserving
-        .oneshot(two.body(Empty::<Bytes>::new()).unwrap())
-        .await
-        .unwrap();
+    let response = preserving.oneshot(two.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
     assert_problem(response, 400, "malformed").await;
 }
 
@@ -111,10 +87,8 @@ async fn hop_by_hop_fields_end_here() {
         ("x-stays", "1"),
     ];
     let seen = seen(origin.upstream(), &request).await;
-    let expected = format!(
-        "GET /a?b HTTP/1.1\nx-stays: 1\nte: trailers\nhost: {}\n\n",
-        origin.addr
-    );
+    let expected =
+        format!("GET /a?b HTTP/1.1\nx-stays: 1\nte: trailers\nhost: {}\n\n", origin.addr);
     let sorted = |text: &str| {
         let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
         lines.sort();
@@ -223,12 +197,7 @@ async fn via_is_signed_both_ways_and_breaks_loops() {
 
     let request = Request::get("/").header("via", "1.0 fred, 1.1 edge");
     let request = request.body(Empty::<Bytes>::new()).unwrap();
-    assert_problem(
-        upstream.oneshot(request).await.unwrap(),
-        508,
-        "loop-detected",
-    )
-    .await;
+    assert_problem(upstream.oneshot(request).await.unwrap(), 508, "loop-detected").await;
     assert!(origin.upstream().via("no token").is_err());
 }
 
@@ -238,10 +207,7 @@ async fn a_loop_through_ourselves_ends() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     drop(listener);
-    let upstream = Upstream::new(format!("http://{addr}"))
-        .unwrap()
-        .via("edge")
-        .unwrap();
+    let upstream = Upstream::new(format!("http://{addr}")).unwrap().via("edge").unwrap();
     let listener = tokio::net::TcpListener::bind(addr).await.unwrap();
     let inner = upstream.clone();
     tokio::spawn(async move {
@@ -260,9 +226,7 @@ async fn a_loop_through_ourselves_ends() {
 #[tokio::test]
 async fn connect_is_refused() {
     let origin = echo().await;
-    let request = Request::connect("a.example:443")
-        .body(Full::<Bytes>::default())
-        .unwrap();
+    let request = Request::connect("a.example:443").body(Full::<Bytes>::default()).unwrap();
     let response = origin.upstream().oneshot(request).await.unwrap();
     assert_problem(response, 501, "not-implemented").await;
     assert_eq!(origin.accepted(), 0);
@@ -272,11 +236,7 @@ async fn connect_is_refused() {
 async fn a_head_response_keeps_its_length_and_has_no_content() {
     let origin = says("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n").await;
     let front = front(origin.upstream()).await;
-    let answer = talk(
-        front,
-        "HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    )
-    .await;
+    let answer = talk(front, "HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(
         answer.contains("content-length: 1000\r\n") && answer.ends_with("\r\n\r\n"),
         "{answer}"
@@ -287,16 +247,9 @@ async fn a_head_response_keeps_its_length_and_has_no_content() {
 async fn a_204_has_neither_length_nor_content() {
     let origin = says("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello").await;
     let front = front(origin.upstream()).await;
-    let answer = talk(
-        front,
-        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    )
-    .await;
+    let answer = talk(front, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
-    assert!(
-        !answer.contains("content-length") && !answer.contains("hello"),
-        "{answer}"
-    );
+    assert!(!answer.contains("content-length") && !answer.contains("hello"), "{answer}");
 }
 
 #[tokio::test]
@@ -335,9 +288,7 @@ async fn many_set_cookie_lines_stay_apart() {
     let origin = serve(|_| async {
         let mut response = answer(Empty::new());
         for cookie in ["a=1", "b=2"] {
-            response
-                .headers_mut()
-                .append("set-cookie", cookie.parse().unwrap());
+            response.headers_mut().append("set-cookie", cookie.parse().unwrap());
         }
         response
     })

@@ -21,10 +21,7 @@ async fn prior_knowledge_and_one_connection_for_all() {
     let burst = (0..50).map(|_| upstream.clone().oneshot(get("http://public.example/a?b")));
     for response in futures_util::future::join_all(burst).await {
         let seen = text(response.unwrap()).await;
-        assert!(
-            seen.starts_with(&format!("GET http://{}/a?b HTTP/2.0\n", origin.addr)),
-            "{seen}"
-        );
+        assert!(seen.starts_with(&format!("GET http://{}/a?b HTTP/2.0\n", origin.addr)), "{seen}");
     }
     assert_eq!(origin.accepted(), 1);
 }
@@ -36,19 +33,15 @@ async fn the_preserved_host_is_the_authority() {
     let request = Request::get("/").header("host", "public.example:8080");
     let request = request.body(Full::<Bytes>::default()).unwrap();
     let seen = text(upstream.oneshot(request).await.unwrap()).await;
-    assert!(
-        seen.starts_with("GET http://public.example:8080/ HTTP/2.0\n"),
-        "{seen}"
-    );
+    assert!(seen.starts_with("GET http://public.example:8080/ HTTP/2.0\n"), "{seen}");
     assert!(!seen.contains("\nhost:"), "{seen}");
 }
 
 #[tokio::test]
 async fn a_second_connection_is_opened_when_streams_run_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let upstream = Upstream::new(format!("http://{}", listener.local_addr().unwrap()))
-        .unwrap()
-        .http2();
+    let upstream =
+        Upstream::new(format!("http://{}", listener.local_addr().unwrap())).unwrap().http2();
     let accepted = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let (count, release) = (Arc::clone(&accepted), Arc::new(Notify::new()));
     let hold = Arc::clone(&release);
@@ -74,9 +67,8 @@ async fn a_second_connection_is_opened_when_streams_run_out() {
     });
     // the first exchange brings the SETTINGS
     text(upstream.clone().oneshot(get("/")).await.unwrap()).await;
-    let slow: Vec<_> = (0..2)
-        .map(|_| tokio::spawn(upstream.clone().oneshot(get("/slow"))))
-        .collect();
+    let slow: Vec<_> =
+        (0..2).map(|_| tokio::spawn(upstream.clone().oneshot(get("/slow")))).collect();
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -91,9 +83,8 @@ async fn a_second_connection_is_opened_when_streams_run_out() {
 #[tokio::test]
 async fn a_connection_that_says_goaway_is_replaced_without_a_loss() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let upstream = Upstream::new(format!("http://{}", listener.local_addr().unwrap()))
-        .unwrap()
-        .http2();
+    let upstream =
+        Upstream::new(format!("http://{}", listener.local_addr().unwrap())).unwrap().http2();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -191,14 +182,10 @@ async fn grpc_goes_through_with_its_status_in_the_trailers() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter
-        .set_service_status("known", tonic_health::ServingStatus::Serving)
-        .await;
+    reporter.set_service_status("known", tonic_health::ServingStatus::Serving).await;
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     tokio::spawn(
-        tonic::transport::Server::builder()
-            .add_service(health)
-            .serve_with_incoming(incoming),
+        tonic::transport::Server::builder().add_service(health).serve_with_incoming(incoming),
     );
 
     let front = front(Upstream::new(url).unwrap().http2().via("edge").unwrap()).await;
@@ -208,27 +195,12 @@ async fn grpc_goes_through_with_its_status_in_the_trailers() {
         .await
         .unwrap();
     let mut client = HealthClient::new(channel);
-    let ask = |service: &str| HealthCheckRequest {
-        service: service.into(),
-    };
-    assert_eq!(
-        client
-            .check(ask("known"))
-            .await
-            .unwrap()
-            .into_inner()
-            .status,
-        1
-    );
-    assert_eq!(
-        client.check(ask("unknown")).await.unwrap_err().code(),
-        tonic::Code::NotFound
-    );
+    let ask = |service: &str| HealthCheckRequest { service: service.into() };
+    assert_eq!(client.check(ask("known")).await.unwrap().into_inner().status, 1);
+    assert_eq!(client.check(ask("unknown")).await.unwrap_err().code(), tonic::Code::NotFound);
     let mut watch = client.watch(ask("known")).await.unwrap().into_inner();
     assert_eq!(watch.message().await.unwrap().unwrap().status, 1);
-    reporter
-        .set_service_status("known", tonic_health::ServingStatus::NotServing)
-        .await;
+    reporter.set_service_status("known", tonic_health::ServingStatus::NotServing).await;
     assert_eq!(watch.message().await.unwrap().unwrap().status, 2);
 }
 

@@ -98,12 +98,7 @@ where
 /// An origin that answers with the head that it got, a line per field, and the content after an empty line.
 pub async fn echo() -> Origin {
     serve(|request: Request<Incoming>| async move {
-        let mut text = format!(
-            "{} {} {:?}\n",
-            request.method(),
-            request.uri(),
-            request.version()
-        );
+        let mut text = format!("{} {} {:?}\n", request.method(), request.uri(), request.version());
         for (name, value) in request.headers() {
             text += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
         }

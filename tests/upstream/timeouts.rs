@@ -33,9 +33,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// An upstream with a clock that moves by hand, for an origin that reads and stays silent.
 async fn silent() -> (Origin, Upstream, ManualClock) {
     let origin = raw(|mut stream| async move {
-        tokio::io::copy(&mut stream, &mut tokio::io::sink())
-            .await
-            .ok();
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.ok();
     })
     .await;
     let (clock, time) = Clock::manual();
@@ -104,10 +102,8 @@ async fn an_address_that_does_not_answer_is_given_up_on() {
         .collect();
     until(|| queued.load(SeqCst) == 2).await; // Linux queues one more than it is told
     let (clock, time) = Clock::manual();
-    let upstream = Upstream::new(format!("http://{addr}"))
-        .unwrap()
-        .clock(clock)
-        .connect_timeout(5 * SECOND);
+    let upstream =
+        Upstream::new(format!("http://{addr}")).unwrap().clock(clock).connect_timeout(5 * SECOND);
     assert_504(after(&time, 5 * SECOND, upstream.oneshot(get("/"))).await).await;
     connects.iter().for_each(tokio::task::JoinHandle::abort);
 }
@@ -123,10 +119,7 @@ async fn the_whole_exchange_has_a_limit_by_choice() {
 async fn stopping() -> Origin {
     raw(|mut stream| async move {
         read_head(&mut stream).await;
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").await.unwrap();
         stream.read_to_end(&mut Vec::new()).await.ok();
     })
     .await
@@ -144,26 +137,12 @@ async fn a_body_that_stops_ends_with_an_error() {
         };
         let mut response = upstream.oneshot(get("/")).await.unwrap();
         assert_eq!(
-            response
-                .body_mut()
-                .frame()
-                .await
-                .unwrap()
-                .unwrap()
-                .into_data()
-                .unwrap(),
+            response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap(),
             "hello"
         );
         let rest = after(&time, limit, response.into_body().collect()).await;
         let text = rest.unwrap_err().to_string();
-        assert_eq!(
-            text,
-            if total {
-                "the exchange took too long"
-            } else {
-                "the response stopped"
-            }
-        );
+        assert_eq!(text, if total { "the exchange took too long" } else { "the response stopped" });
     }
 }
 
@@ -178,10 +157,7 @@ async fn a_slow_body_that_keeps_coming_is_not_cut() {
         let fed = std::sync::Arc::clone(&fed);
         async move {
             read_head(&mut stream).await;
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
-                .await
-                .unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n").await.unwrap();
             while fed.lock().await.recv().await.is_some() {
                 stream.write_all(b"x").await.unwrap();
             }
@@ -209,9 +185,7 @@ async fn a_slow_body_that_keeps_coming_is_not_cut() {
 #[tokio::test]
 async fn a_long_upload_is_not_taken_for_a_silent_upstream() {
     let (_origin, upstream, time) = silent().await;
-    let upstream = upstream
-        .first_byte_timeout(30 * SECOND)
-        .idle_timeout(60 * SECOND);
+    let upstream = upstream.first_byte_timeout(30 * SECOND).idle_timeout(60 * SECOND);
     let (mut sender, body) = Channel::<Bytes, Infallible>::new(1);
     let call = tokio::spawn(upstream.oneshot(Request::post("/").body(body).unwrap()));
     for _ in 0..10 {
@@ -236,9 +210,7 @@ async fn a_long_upload_is_not_taken_for_a_silent_upstream() {
 #[tokio::test]
 async fn a_client_that_stops_its_upload_is_told_so() {
     let (_origin, upstream, time) = silent().await;
-    let upstream = upstream
-        .first_byte_timeout(30 * SECOND)
-        .idle_timeout(60 * SECOND);
+    let upstream = upstream.first_byte_timeout(30 * SECOND).idle_timeout(60 * SECOND);
     let (mut sender, body) = Channel::<Bytes, Infallible>::new(1);
     sender.send_data(Bytes::from("piece")).await.unwrap();
     let call = tokio::spawn(upstream.oneshot(Request::post("/").body(body).unwrap()));

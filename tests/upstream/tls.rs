@@ -36,14 +36,9 @@ impl Authority {
     fn issue(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        (
-            params.signed_by(&key, &self.0).unwrap().pem(),
-            key.serialize_pem(),
-        )
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
     }
 }
 
@@ -60,9 +55,7 @@ async fn serve(authority: &Authority, alpn: &[&str], client_auth: bool) -> Socke
     let mut config = match client_auth {
         true => {
             let mut roots = rustls::RootCertStore::empty();
-            roots
-                .add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap())
-                .unwrap();
+            roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
             let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
                 Arc::new(roots),
                 provider,
@@ -99,27 +92,19 @@ async fn serve(authority: &Authority, alpn: &[&str], client_auth: bool) -> Socke
 }
 
 fn upstream(addr: SocketAddr, tls: ClientTls) -> Upstream {
-    Upstream::new(format!("https://localhost:{}", addr.port()))
-        .unwrap()
-        .tls(tls)
+    Upstream::new(format!("https://localhost:{}", addr.port())).unwrap().tls(tls)
 }
 
 fn trusting(authority: &Authority) -> ClientTls {
-    ClientTls::builder()
-        .no_public_roots()
-        .root_pem(authority.pem())
-        .build()
-        .unwrap()
+    ClientTls::builder().no_public_roots().root_pem(authority.pem()).build().unwrap()
 }
 
 #[tokio::test]
 async fn the_protocol_is_negotiated() {
     let authority = Authority::new();
-    for (alpn, spoken) in [
-        (&["h2", "http/1.1"][..], "HTTP/2.0"),
-        (&["http/1.1"], "HTTP/1.1"),
-        (&[], "HTTP/1.1"),
-    ] {
+    for (alpn, spoken) in
+        [(&["h2", "http/1.1"][..], "HTTP/2.0"), (&["http/1.1"], "HTTP/1.1"), (&[], "HTTP/1.1")]
+    {
         let addr = serve(&authority, alpn, false).await;
         let upstream = upstream(addr, trusting(&authority));
         for _ in 0..3 {
@@ -134,10 +119,7 @@ async fn a_protocol_that_is_demanded_is_spoken_or_none_is() {
     let authority = Authority::new();
     let both = serve(&authority, &["h2", "http/1.1"], false).await;
     let http1 = upstream(both, trusting(&authority)).http1();
-    assert_eq!(
-        text(http1.oneshot(get("/")).await.unwrap()).await,
-        "HTTP/1.1"
-    );
+    assert_eq!(text(http1.oneshot(get("/")).await.unwrap()).await, "HTTP/1.1");
     let old = serve(&authority, &["http/1.1"], false).await;
     let http2 = upstream(old, trusting(&authority)).http2();
     assert_problem(http2.oneshot(get("/")).await.unwrap(), 502, "bad-gateway").await;
@@ -153,15 +135,8 @@ async fn a_certificate_that_does_not_hold_is_a_502() {
         assert_problem(response, 502, "bad-gateway").await;
     }
     // another name
-    let wrong_name = Upstream::new(format!("https://{addr}"))
-        .unwrap()
-        .tls(trusting(&authority));
-    assert_problem(
-        wrong_name.oneshot(get("/")).await.unwrap(),
-        502,
-        "bad-gateway",
-    )
-    .await;
+    let wrong_name = Upstream::new(format!("https://{addr}")).unwrap().tls(trusting(&authority));
+    assert_problem(wrong_name.oneshot(get("/")).await.unwrap(), 502, "bad-gateway").await;
 }
 
 #[tokio::test]
@@ -173,15 +148,9 @@ async fn a_client_certificate_is_shown_where_one_is_asked_for() {
         .no_public_roots()
         .root_pem(authority.pem())
         .certificate_pem(chain, key);
-    let response = upstream(addr, tls.build().unwrap())
-        .oneshot(get("/"))
-        .await
-        .unwrap();
+    let response = upstream(addr, tls.build().unwrap()).oneshot(get("/")).await.unwrap();
     assert_eq!(response.status(), 200);
-    let response = upstream(addr, trusting(&authority))
-        .oneshot(get("/"))
-        .await
-        .unwrap();
+    let response = upstream(addr, trusting(&authority)).oneshot(get("/")).await.unwrap();
     assert_eq!(response.status(), 502);
 }
 
@@ -201,12 +170,8 @@ fn every_mistake_is_reported() {
         let error = builder.build().unwrap_err();
         error.mistakes().map(str::to_owned).collect::<Vec<_>>()
     };
-    let found = mistakes(
-        ClientTls::builder()
-            .no_public_roots()
-            .root_pem("")
-            .certificate_pem("", ""),
-    );
+    let found =
+        mistakes(ClientTls::builder().no_public_roots().root_pem("").certificate_pem("", ""));
     assert_eq!(found.len(), 4, "{found:?}");
     let found = mistakes(ClientTls::builder().certificate_pem(chain, other_key));
     assert_eq!(found.len(), 1, "{found:?}");

@@ -34,38 +34,23 @@ async fn messages_pass_in_both_directions() {
     let origin = websocket().await;
     let front = front(origin.upstream().x_forwarded().via("edge").unwrap()).await;
     let stream = TcpStream::connect(front).await.unwrap();
-    let (mut socket, response) = client_async(format!("ws://{front}/chat"), stream)
-        .await
-        .unwrap();
+    let (mut socket, response) = client_async(format!("ws://{front}/chat"), stream).await.unwrap();
     assert_eq!(response.status(), 101);
     for text in ["hello", "wörld", &"long".repeat(100_000)] {
         socket.send(Message::text(text)).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(text));
     }
     socket.close(None).await.unwrap();
-    assert!(
-        socket
-            .next()
-            .await
-            .is_none_or(|it| it.is_ok_and(|it| it.is_close()))
-    );
+    assert!(socket.next().await.is_none_or(|it| it.is_ok_and(|it| it.is_close())));
 }
 
 #[tokio::test]
 async fn a_silent_websocket_is_closed() {
     let origin = websocket().await;
     let (clock, time) = Clock::manual();
-    let front = front(
-        origin
-            .upstream()
-            .clock(clock)
-            .idle_timeout(Duration::from_secs(60)),
-    )
-    .await;
+    let front = front(origin.upstream().clock(clock).idle_timeout(Duration::from_secs(60))).await;
     let stream = TcpStream::connect(front).await.unwrap();
-    let (mut socket, _) = client_async(format!("ws://{front}/"), stream)
-        .await
-        .unwrap();
+    let (mut socket, _) = client_async(format!("ws://{front}/"), stream).await.unwrap();
     socket.send(Message::text("hello")).await.unwrap();
     socket.next().await.unwrap().unwrap();
     until(|| time.sleepers() > 0).await;
@@ -76,10 +61,7 @@ async fn a_silent_websocket_is_closed() {
 #[tokio::test]
 async fn octets_behind_an_upgrade_that_was_declined_are_the_next_request() {
     let origin = super::origin::serve(|request: Request<hyper::body::Incoming>| async move {
-        super::origin::answer(http_body_util::Full::from(format!(
-            "seen {}",
-            request.uri()
-        )))
+        super::origin::answer(http_body_util::Full::from(format!("seen {}", request.uri())))
     })
     .await;
     let front = front(origin.upstream()).await;
@@ -89,10 +71,7 @@ async fn octets_behind_an_upgrade_that_was_declined_are_the_next_request() {
     let answers = talk(front, &format!("{upgrade}{smuggled}")).await;
     // Two requests and two answers: the second went through every layer of the front.
     assert_eq!(answers.matches("HTTP/1.1 200").count(), 2, "{answers}");
-    assert!(
-        answers.contains("seen /chat") && answers.contains("seen /smuggled"),
-        "{answers}"
-    );
+    assert!(answers.contains("seen /chat") && answers.contains("seen /smuggled"), "{answers}");
 }
 
 #[tokio::test]
@@ -103,10 +82,7 @@ async fn other_upgrades_are_not_passed_on() {
                    HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
     let answer = talk(front, request).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(
-        !answer.contains("upgrade: h2c") && !answer.contains("http2-settings"),
-        "{answer}"
-    );
+    assert!(!answer.contains("upgrade: h2c") && !answer.contains("http2-settings"), "{answer}");
 }
 
 #[tokio::test]
@@ -116,10 +92,7 @@ async fn a_switch_that_nobody_asked_for_is_refused() {
     )
     .await;
     let request = Request::get("/").body(Empty::<Bytes>::new()).unwrap();
-    assert_eq!(
-        origin.upstream().oneshot(request).await.unwrap().status(),
-        502
-    );
+    assert_eq!(origin.upstream().oneshot(request).await.unwrap().status(), 502);
 }
 
 #[tokio::test]

@@ -44,22 +44,14 @@ fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
 }
 
 fn get(path: &str) -> Vec<u8> {
-    fields(&[
-        (":method", "GET"),
-        (":scheme", "http"),
-        (":authority", "a"),
-        (":path", path),
-    ])
+    fields(&[(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", path)])
 }
 
 /// A connection whose preface and settings are sent.
 async fn connect(rig: &Rig, settings: &[u8]) -> TcpStream {
     let mut stream = rig.connect().await;
     stream.write_all(PREFACE).await.unwrap();
-    stream
-        .write_all(&frame(SETTINGS, 0, 0, settings))
-        .await
-        .unwrap();
+    stream.write_all(&frame(SETTINGS, 0, 0, settings)).await.unwrap();
     stream
 }
 
@@ -152,14 +144,7 @@ async fn a_malformed_head_never_reaches_the_service() {
         &[M, (":scheme", "ftp"), A, P],
         &[M, S, A, P, ("content-length", "5"), ("content-length", "6")],
         &[M, S, A, P, ("content-length", "+5")],
-        &[
-            M,
-            S,
-            A,
-            P,
-            ("authorization", "Bearer a"),
-            ("authorization", "Bearer b"),
-        ],
+        &[M, S, A, P, ("authorization", "Bearer a"), ("authorization", "Bearer b")],
         &[M, S, A, P, ("expect", "x")],
         &[M, S, A, (":path", "/public/%2e%2e/admin")],
         &[(":method", "CONNECT"), (":authority", "a:443")],
@@ -171,10 +156,7 @@ async fn a_malformed_head_never_reaches_the_service() {
         let headers = frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(row));
         stream.write_all(&headers).await.unwrap();
         let fate = fate(&mut stream).await;
-        assert!(
-            matches!(fate, Fate::Refused | Fate::Answered(400 | 0)),
-            "{row:?} {fate:?}"
-        );
+        assert!(matches!(fate, Fate::Refused | Fate::Answered(400 | 0)), "{row:?} {fate:?}");
         assert_eq!(rig.seen(), 0, "{row:?}");
     }
 }
@@ -191,19 +173,10 @@ async fn a_length_that_contradicts_the_data_breaks_the_content() {
             (":path", "/"),
             ("content-length", length),
         ]);
-        stream
-            .write_all(&frame(HEADERS, END_HEADERS, 1, &head))
-            .await
-            .unwrap();
-        stream
-            .write_all(&frame(DATA, END_STREAM, 1, data.as_bytes()))
-            .await
-            .unwrap();
+        stream.write_all(&frame(HEADERS, END_HEADERS, 1, &head)).await.unwrap();
+        stream.write_all(&frame(DATA, END_STREAM, 1, data.as_bytes())).await.unwrap();
         let fate = fate(&mut stream).await;
-        assert!(
-            matches!(fate, Fate::Refused | Fate::Answered(400)),
-            "{length} {fate:?}"
-        );
+        assert!(matches!(fate, Fate::Refused | Fate::Answered(400)), "{length} {fate:?}");
     }
 }
 
@@ -220,8 +193,7 @@ async fn rapid_resets_are_cancelled_and_hurt_nobody_else() {
     let other = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     assert_eq!(statuses(&rig.exchange(other).await), [200]);
     drop(stream);
-    rig.until(|rig| rig.service.cancelled.load(SeqCst) + 1 == rig.seen())
-        .await;
+    rig.until(|rig| rig.service.cancelled.load(SeqCst) + 1 == rig.seen()).await;
 }
 
 #[tokio::test]
@@ -258,25 +230,14 @@ async fn floods_are_cut_off() {
     let most = 64 << 20;
     let rig = Rig::start();
     let mut stream = connect(&rig, &[]).await;
-    stream
-        .write_all(&frame(HEADERS, END_STREAM, 1, &get("/")))
-        .await
-        .unwrap();
-    let more = frame(
-        CONTINUATION,
-        0,
-        1,
-        &fields(&[("x", &"y".repeat(120))]).repeat(100),
-    );
+    stream.write_all(&frame(HEADERS, END_STREAM, 1, &get("/"))).await.unwrap();
+    let more = frame(CONTINUATION, 0, 1, &fields(&[("x", &"y".repeat(120))]).repeat(100));
     assert!(flood(&mut stream, &more, most).await < most, "CONTINUATION");
     assert_eq!(rig.seen(), 0);
 
     let rig = Rig::start();
     let mut stream = connect(&rig, &[]).await;
-    stream
-        .write_all(&frame(HEADERS, END_HEADERS, 1, &get("/hold")))
-        .await
-        .unwrap();
+    stream.write_all(&frame(HEADERS, END_HEADERS, 1, &get("/hold"))).await.unwrap();
     let empty = frame(DATA, 0, 1, &[]).repeat(20_000);
     assert!(flood(&mut stream, &empty, most).await < most, "empty DATA");
 }

@@ -58,10 +58,7 @@ async fn two_hundred_requests_in_flight_outlive_the_shutdown() {
     for mut stream in clients {
         let mut answer = String::new();
         soon(stream.read_to_string(&mut answer)).await.unwrap();
-        assert!(
-            statuses(&answer) == [200] && answer.ends_with("held"),
-            "{answer}"
-        );
+        assert!(statuses(&answer) == [200] && answer.ends_with("held"), "{answer}");
         assert!(answer.contains("connection: close"), "{answer}");
     }
     let drained = soon(server).await.unwrap().unwrap();
@@ -76,9 +73,7 @@ async fn the_backlog_is_served_before_the_listener_closes() {
     let mut clients: Vec<_> = (0..50)
         .map(|_| {
             let mut stream = std::net::TcpStream::connect(rig.addr).unwrap();
-            stream
-                .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-                .unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
             stream
         })
         .collect();
@@ -100,9 +95,7 @@ async fn what_does_not_end_is_cut() {
     busy.write_all(HOLD).await.unwrap();
     rig.until(|rig| rig.seen() == 1).await;
     let mut idle = rig.connect().await;
-    idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     rig.until(|rig| rig.seen() == 2).await;
     let time = rig.time.clone();
     let server = rig.stop();
@@ -143,12 +136,9 @@ fn each_core_has_a_service_of_its_own() {
     };
     let two = NonZeroUsize::new(2).unwrap();
     let any = ([127, 0, 0, 1], 0).into();
-    let cores = Server::new()
-        .serve_per_core(any, two, make_service)
-        .unwrap();
-    let mut answers: Vec<_> = (0..64)
-        .map(|_| ask(cores.addr()).rsplit("\r\n").next().unwrap().to_owned())
-        .collect();
+    let cores = Server::new().serve_per_core(any, two, make_service).unwrap();
+    let mut answers: Vec<_> =
+        (0..64).map(|_| ask(cores.addr()).rsplit("\r\n").next().unwrap().to_owned()).collect();
     answers.sort_unstable();
     answers.dedup();
     assert_eq!(answers, ["gateway-0", "gateway-1"]); // 64 connections, all on one core: 1 in 2^63
@@ -176,13 +166,10 @@ fn the_server_survives_running_out_of_file_descriptors() {
         .spawn()
         .unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
-    let addr: SocketAddr = lines
-        .find_map(|line| line.ok()?.split_once("serves on ")?.1.parse().ok())
-        .unwrap();
+    let addr: SocketAddr =
+        lines.find_map(|line| line.ok()?.split_once("serves on ")?.1.parse().ok()).unwrap();
 
-    let crowd: Vec<_> = (0..100)
-        .map(|_| std::net::TcpStream::connect(addr).unwrap())
-        .collect();
+    let crowd: Vec<_> = (0..100).map(|_| std::net::TcpStream::connect(addr).unwrap()).collect();
     std::thread::scope(|scope| {
         let late = scope.spawn(|| ask(addr)); // waits in the backlog
         drop(crowd);
@@ -202,8 +189,6 @@ async fn serve_until_killed() {
     let hello = tower::service_fn(|_: Request<RequestBody>| async {
         Ok::<_, std::convert::Infallible>(Response::new(String::from("hello")))
     });
-    let served = Server::new()
-        .serve(listener, hello, std::future::pending())
-        .await;
+    let served = Server::new().serve(listener, hello, std::future::pending()).await;
     unreachable!("{served:?}");
 }

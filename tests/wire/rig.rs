@@ -116,11 +116,7 @@ pub async fn soon<F: Future>(future: F) -> F::Output {
 
 /// The statuses of the answers in this text, in order.
 pub fn statuses(answers: &str) -> Vec<u16> {
-    answers
-        .split("HTTP/1.1 ")
-        .skip(1)
-        .filter_map(|rest| rest.get(..3)?.parse().ok())
-        .collect()
+    answers.split("HTTP/1.1 ").skip(1).filter_map(|rest| rest.get(..3)?.parse().ok()).collect()
 }
 
 /// Counts what reaches it, and answers by the path.
@@ -183,15 +179,11 @@ impl Recorder {
         let found = &parts.extensions;
         head += &extension(
             "peer",
-            found
-                .get::<tower_gateway::client_ip::PeerAddr>()
-                .map(|it| it.0.ip().to_string()),
+            found.get::<tower_gateway::client_ip::PeerAddr>().map(|it| it.0.ip().to_string()),
         );
         head += &extension(
             "scheme",
-            found
-                .get::<tower_gateway::target::Scheme>()
-                .map(|it| it.as_str().to_owned()),
+            found.get::<tower_gateway::target::Scheme>().map(|it| it.as_str().to_owned()),
         );
         head += &extension(
             "certificate",
@@ -201,10 +193,7 @@ impl Recorder {
         );
         self.heads.lock().unwrap().push(head.clone());
         let answer = match parts.uri.path() {
-            "/early" => Ok(Response::builder()
-                .status(401)
-                .body(Full::from("early"))
-                .unwrap()),
+            "/early" => Ok(Response::builder().status(401).body(Full::from("early")).unwrap()),
             "/panic" => panic!("on purpose"),
             "/fail" => Err("password=hunter2".into()),
             "/big" => Ok(Response::new(Full::from(vec![b'x'; 64 << 20]))),

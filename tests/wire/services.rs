@@ -13,11 +13,8 @@ const CLOSE: &str = "HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 #[tokio::test]
 async fn a_panic_costs_one_request() {
     let rig = Rig::start();
-    let answers = rig
-        .exchange(format!(
-            "GET /panic HTTP/1.1\r\nHost: a\r\n\r\nGET /a {CLOSE}"
-        ))
-        .await;
+    let answers =
+        rig.exchange(format!("GET /panic HTTP/1.1\r\nHost: a\r\n\r\nGET /a {CLOSE}")).await;
     assert_eq!(statuses(&answers), [500, 200], "{answers}");
     assert!(!answers.contains("on purpose"));
 }
@@ -27,10 +24,7 @@ async fn an_error_is_answered_and_its_text_kept_back() {
     let rig = Rig::start();
     let answer = rig.exchange(format!("GET /fail {CLOSE}")).await;
     assert_eq!(statuses(&answer), [500]);
-    assert!(
-        answer.contains("application/problem+json") && !answer.contains("hunter2"),
-        "{answer}"
-    );
+    assert!(answer.contains("application/problem+json") && !answer.contains("hunter2"), "{answer}");
     let call = "POST /fail HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\n\
                 Connection: close\r\n\r\n";
     let answer = rig.exchange(call).await;
@@ -132,9 +126,7 @@ async fn trailers_reach_the_service() {
     let trailers = tower::service_fn(|request: Request<RequestBody>| async {
         let content = request.into_body().collect().await?;
         let trailer = content.trailers().and_then(|it| it.get("x-sum")).cloned();
-        let text = trailer.map_or(String::new(), |it| {
-            it.to_str().unwrap_or_default().to_owned()
-        });
+        let text = trailer.map_or(String::new(), |it| it.to_str().unwrap_or_default().to_owned());
         Ok::<_, tower_gateway::Rejection>(Response::new(text))
     });
     let request = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
@@ -157,15 +149,10 @@ async fn an_upgraded_connection_carries_bytes_both_ways() {
             io.shutdown().await.unwrap();
         });
         let response = Response::builder().status(101);
-        let response = response
-            .header("connection", "upgrade")
-            .header("upgrade", "echo");
+        let response = response.header("connection", "upgrade").header("upgrade", "echo");
         Ok::<_, Infallible>(response.body(String::new()).unwrap())
     });
     let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhello";
     let answer = served(echo, request).await;
-    assert!(
-        answer.starts_with("HTTP/1.1 101") && answer.ends_with("\r\n\r\nolleh"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 101") && answer.ends_with("\r\n\r\nolleh"), "{answer}");
 }

@@ -16,19 +16,14 @@ const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 async fn closed(stream: &mut TcpStream) -> bool {
     let mut answer = Vec::new();
     // a reset closes it too
-    soon(stream.read_to_end(&mut answer))
-        .await
-        .is_ok_and(|_| true)
-        || answer.is_empty()
+    soon(stream.read_to_end(&mut answer)).await.is_ok_and(|_| true) || answer.is_empty()
 }
 
 /// One answer of the echo, whose content ends with an empty line.
 async fn answer(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     while !text.ends_with("\n\n") {
-        let byte = soon(stream.read_u8())
-            .await
-            .expect("the connection is open");
+        let byte = soon(stream.read_u8()).await.expect("the connection is open");
         text.push(char::from(byte));
     }
     text
@@ -51,9 +46,7 @@ async fn sixty_dripping_heads_are_cut_and_others_served() {
             stream.write_all(b"T").await.unwrap();
         }
     }
-    let served = rig
-        .exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        .await;
+    let served = rig.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert_eq!(statuses(&served), [200]);
     rig.time.advance(SECOND);
     for stream in &mut dripping {
@@ -84,9 +77,7 @@ async fn a_later_head_may_not_drip_either() {
     stream.write_all(GET).await.unwrap();
     answer(&mut stream).await;
     stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-    let other = rig
-        .exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        .await;
+    let other = rig.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert_eq!(statuses(&other), [200]); // by now the server has read the drip
     rig.time.advance(10 * SECOND);
     assert!(closed(&mut stream).await);
@@ -98,14 +89,11 @@ async fn content_that_stops_arriving_is_answered_with_408() {
     let mut stream = rig.connect().await;
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc";
     stream.write_all(head).await.unwrap();
-    rig.until(|rig| rig.seen() == 1 && rig.time.sleepers() == 1)
-        .await;
+    rig.until(|rig| rig.seen() == 1 && rig.time.sleepers() == 1).await;
     for _ in 0..3 {
         rig.time.advance(29 * SECOND);
         stream.write_all(b"d").await.unwrap();
-        let other = rig
-            .exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            .await;
+        let other = rig.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
         assert_eq!(statuses(&other), [200]);
     }
     rig.time.advance(30 * SECOND);
@@ -133,12 +121,8 @@ async fn a_service_may_take_its_time() {
 async fn a_client_that_never_reads_is_cut() {
     let rig = Rig::start();
     let mut stream = rig.connect().await;
-    stream
-        .write_all(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
-    rig.until(|rig| rig.seen() == 1 && rig.time.sleepers() == 1)
-        .await;
+    stream.write_all(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    rig.until(|rig| rig.seen() == 1 && rig.time.sleepers() == 1).await;
     rig.time.advance(31 * SECOND);
     let mut sent = Vec::new();
     let _ = soon(stream.read_to_end(&mut sent)).await;
@@ -149,17 +133,8 @@ async fn a_client_that_never_reads_is_cut() {
 async fn a_client_that_leaves_cancels_its_request() {
     let rig = Rig::start();
     let mut stream = rig.connect().await;
-    stream
-        .write_all(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     rig.until(|rig| rig.seen() == 1).await;
     drop(stream);
-    rig.until(|rig| {
-        rig.service
-            .cancelled
-            .load(std::sync::atomic::Ordering::SeqCst)
-            == 1
-    })
-    .await;
+    rig.until(|rig| rig.service.cancelled.load(std::sync::atomic::Ordering::SeqCst) == 1).await;
 }

@@ -42,10 +42,7 @@ impl Authority {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.extended_key_usages.push(usage);
         let key = KeyPair::generate().unwrap();
-        Pair {
-            cert: params.signed_by(&key, &self.issuer).unwrap().pem(),
-            key: key.serialize_pem(),
-        }
+        Pair { cert: params.signed_by(&key, &self.issuer).unwrap().pem(), key: key.serialize_pem() }
     }
 
     fn server(&self) -> ServerTls {
@@ -65,9 +62,7 @@ impl Authority {
         pair: Option<&Pair>,
     ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(self.cert.as_bytes()).unwrap())
-            .unwrap();
+        roots.add(CertificateDer::from_pem_slice(self.cert.as_bytes()).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -109,20 +104,13 @@ async fn alpn_chooses_the_protocol() {
         assert!(answer.contains("[scheme https]") && answer.contains("[peer 127.0.0.1]"));
         assert!(!answer.contains("[certificate"));
     }
-    let stream = authority
-        .connect(&rig, &["h2", "http/1.1"], None)
-        .await
-        .unwrap();
+    let stream = authority.connect(&rig, &["h2", "http/1.1"], None).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let io = hyper_util::rt::TokioIo::new(stream);
     let executor = hyper_util::rt::TokioExecutor::new();
-    let (mut send, connection) = hyper::client::conn::http2::handshake(executor, io)
-        .await
-        .unwrap();
+    let (mut send, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
     tokio::spawn(connection);
-    let request = http::Request::get("https://localhost/")
-        .body(String::new())
-        .unwrap();
+    let request = http::Request::get("https://localhost/").body(String::new()).unwrap();
     let response = soon(send.send_request(request)).await.unwrap();
     assert_eq!(
         (response.status(), response.version()),
@@ -139,10 +127,7 @@ async fn a_client_is_known_by_its_certificate() {
     let stream = authority.connect(&rig, &[], Some(&known)).await.unwrap();
     let answer = get(stream).await;
     let der = CertificateDer::from_pem_slice(known.cert.as_bytes()).unwrap();
-    assert!(
-        answer.contains(&format!("[certificate {}]", der.len())),
-        "{answer}"
-    );
+    assert!(answer.contains(&format!("[certificate {}]", der.len())), "{answer}");
     assert_eq!(rig.seen(), 1);
     for pair in [None, Some(&stranger.client())] {
         if let Ok(stream) = authority.connect(&rig, &[], pair).await {
@@ -155,10 +140,7 @@ async fn a_client_is_known_by_its_certificate() {
 #[tokio::test]
 async fn a_certificate_can_be_optional_and_never_false() {
     let (authority, stranger) = (authority(), self::authority());
-    let tls = authority
-        .server()
-        .optional_client_roots(&authority.cert)
-        .unwrap();
+    let tls = authority.server().optional_client_roots(&authority.cert).unwrap();
     let rig = Rig::with(|server| server.tls(tls));
     let stream = authority.connect(&rig, &[], None).await.unwrap();
     assert_eq!(statuses(&get(stream).await), [200]);

@@ -51,17 +51,10 @@ impl Forwarding {
         if is_reserved(&name) {
             return refuse("means something to HTTP itself; choose a name of your own, x-…");
         }
-        if self
-            .mappings
-            .iter()
-            .any(|it| same_name(it.field.as_str(), name.as_str()))
-        {
+        if self.mappings.iter().any(|it| same_name(it.field.as_str(), name.as_str())) {
             return refuse("already carries another claim");
         }
-        self.mappings.push(Mapping {
-            claim: claim.to_owned(),
-            field: name,
-        });
+        self.mappings.push(Mapping { claim: claim.to_owned(), field: name });
         self.names = OwnFields(self.mappings.iter().map(|it| it.field.clone()).collect());
         Ok(())
     }
@@ -129,9 +122,7 @@ fn is_reserved(name: &HeaderName) -> bool {
         header::TRANSFER_ENCODING,
         header::UPGRADE,
     ];
-    RESERVED
-        .iter()
-        .any(|it| same_name(it.as_str(), name.as_str()))
+    RESERVED.iter().any(|it| same_name(it.as_str(), name.as_str()))
 }
 
 /// Every member's raw text, by name.

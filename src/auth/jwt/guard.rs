@@ -43,10 +43,7 @@ pub(super) struct Shared {
 
 impl<C> Clone for Jwt<C> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            read: self.read,
-        }
+        Self { shared: Arc::clone(&self.shared), read: self.read }
     }
 }
 
@@ -123,12 +120,7 @@ impl<C: Send + Sync + 'static> Jwt<C> {
             },
         };
         let fields = self.shared.forwarding.fields(identity.claims_json());
-        Ok(Admitted {
-            identity: Some(identity),
-            claims,
-            fields,
-            ..self.pass()
-        })
+        Ok(Admitted { identity: Some(identity), claims, fields, ..self.pass() })
     }
 
     fn pass(&self) -> Admitted<C> {
@@ -161,20 +153,13 @@ pub struct Admitted<C> {
 
 impl<C> fmt::Debug for Admitted<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admitted")
-            .field("identity", &self.identity)
-            .finish_non_exhaustive()
+        f.debug_struct("Admitted").field("identity", &self.identity).finish_non_exhaustive()
     }
 }
 
 impl<C: Send + Sync + 'static> Pass for Admitted<C> {
     fn enter<B>(&mut self, request: &mut Request<B>) {
-        let Shared {
-            forwarding,
-            sources,
-            forward_credential,
-            ..
-        } = &*self.shared;
+        let Shared { forwarding, sources, forward_credential, .. } = &*self.shared;
         forwarding.apply(request, &mut self.fields);
         self.in_query = credential::is_in_query(request.uri(), *sources);
         // What nobody has verified is never passed on, whatever the settings.
@@ -194,9 +179,7 @@ impl<C: Send + Sync + 'static> Pass for Admitted<C> {
         // RFC 6750 §2.3: caches must not keep what a token in a URI has opened.
         if self.in_query && !response.headers().contains_key(header::CACHE_CONTROL) {
             let private = HeaderValue::from_static("private");
-            response
-                .headers_mut()
-                .insert(header::CACHE_CONTROL, private);
+            response.headers_mut().insert(header::CACHE_CONTROL, private);
         }
     }
 }

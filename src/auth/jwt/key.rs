@@ -147,15 +147,12 @@ impl Jwk<'_> {
         }
         let octets = |member: &Option<Cow<'_, str>>| {
             let text = member.as_deref().ok_or("a member of the key is missing")?;
-            URL_SAFE_NO_PAD
-                .decode(text)
-                .map_err(|_| "a member of the key is not base64url")
+            URL_SAFE_NO_PAD.decode(text).map_err(|_| "a member of the key is not base64url")
         };
         match (&*self.kty, self.crv.as_deref()) {
-            ("RSA", _) => Ok((
-                Family::Rsa,
-                VerifyingKey::rsa(&octets(&self.n)?, &octets(&self.e)?)?,
-            )),
+            ("RSA", _) => {
+                Ok((Family::Rsa, VerifyingKey::rsa(&octets(&self.n)?, &octets(&self.e)?)?))
+            }
             ("EC", Some(curve)) => {
                 let family = match curve {
                     "P-256" => Family::P256,
@@ -221,10 +218,7 @@ mod tests {
         );
         assert!(verifies(OCT, Algorithm::HS256, &a1) && verifies(EC, Algorithm::ES256, &a3));
         assert!(!verifies(OCT, Algorithm::HS256, &a3) && !verifies(EC, Algorithm::ES256, &a1));
-        assert!(
-            !verifies(EC, Algorithm::HS256, &a1),
-            "a public key is no secret"
-        );
+        assert!(!verifies(EC, Algorithm::HS256, &a1), "a public key is no secret");
     }
 
     #[test]
@@ -236,10 +230,7 @@ mod tests {
     #[test]
     fn a_key_without_an_algorithm_serves_one() {
         let ec = Key::from_jwk(EC, Origin::Local).unwrap();
-        let served: Vec<_> = Algorithm::ALL
-            .into_iter()
-            .filter(|it| ec.serves(*it, None))
-            .collect();
+        let served: Vec<_> = Algorithm::ALL.into_iter().filter(|it| ec.serves(*it, None)).collect();
         assert_eq!(served, [Algorithm::ES256]);
         assert!(!ec.serves(Algorithm::ES256, Some(&[Algorithm::RS256])));
     }

@@ -84,9 +84,7 @@ impl JwtLayer {
 impl<C: Send + Sync + 'static> JwtLayer<C> {
     fn with(shared: Shared, read: Option<Read<C>>) -> Self {
         let shared = Arc::new(shared);
-        Self {
-            guard: GuardLayer::new(Jwt { shared, read }),
-        }
+        Self { guard: GuardLayer::new(Jwt { shared, read }) }
     }
 
     fn set(self, set: impl FnOnce(&mut Shared)) -> Self {
@@ -151,9 +149,7 @@ impl<C: Send + Sync + 'static> JwtLayer<C> {
 
 impl<C> Clone for JwtLayer<C> {
     fn clone(&self) -> Self {
-        Self {
-            guard: self.guard.clone(),
-        }
+        Self { guard: self.guard.clone() }
     }
 }
 

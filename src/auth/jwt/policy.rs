@@ -38,10 +38,7 @@ enum Signature {
 
 impl Policy {
     pub(super) fn new(issuers: Vec<Issuer>, max_length: usize) -> Self {
-        Self {
-            issuers,
-            max_length,
-        }
+        Self { issuers, max_length }
     }
 
     pub(super) fn limit_length(&mut self, max_length: usize) {
@@ -90,10 +87,7 @@ impl Policy {
 
     /// The issuer that the token claims to be from. It is not proven yet: it decides only whose keys are tried.
     fn issuer(&self, claims: &Claims<'_>) -> Result<&Issuer, Invalid> {
-        let name = claims
-            .iss
-            .as_ref()
-            .ok_or(Invalid("The token names no issuer."))?;
+        let name = claims.iss.as_ref().ok_or(Invalid("The token names no issuer."))?;
         self.issuers
             .iter()
             .find(|issuer| **issuer.name() == *name.0)

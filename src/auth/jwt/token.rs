@@ -37,12 +37,7 @@ impl<'a> Compact<'a> {
         if empty || claims.contains('.') {
             return Err(MALFORMED);
         }
-        Ok(Self {
-            signed,
-            header,
-            claims,
-            signature,
-        })
+        Ok(Self { signed, header, claims, signature })
     }
 }
 
@@ -93,10 +88,8 @@ impl<'a> Header<'a> {
     /// Whether the header types the token so. Media types are compared without case and with or without
     /// `application/` (RFC 7515 §4.1.9).
     pub(super) fn is_typed(&self, expected: &str) -> bool {
-        let long = |name: &str| {
-            name.get(..12)
-                .is_some_and(|it| it.eq_ignore_ascii_case("application/"))
-        };
+        let long =
+            |name: &str| name.get(..12).is_some_and(|it| it.eq_ignore_ascii_case("application/"));
         let short = |name: &'_ str| if long(name) { 12 } else { 0 };
         self.typ.as_ref().is_some_and(|it| {
             it.0[short(&it.0)..].eq_ignore_ascii_case(&expected[short(expected)..])
@@ -117,9 +110,7 @@ impl<'de> Object<'de> for Header<'de> {
             // RFC 7515 §4.1.11: what is critical must be understood, and no extension is understood here. RFC 7797
             // is one: with `b64` the parts would mean something else.
             "crit" | "b64" => {
-                self.refused = Some(Invalid(
-                    "The token uses an extension that is not supported.",
-                ));
+                self.refused = Some(Invalid("The token uses an extension that is not supported."));
                 map.next_value::<Skipped>()?;
             }
             // RFC 7516: encrypted, or compressed before encryption.
@@ -197,22 +188,9 @@ mod tests {
     fn three_parts() {
         let parts = Compact::split("a.b.c").unwrap();
         assert_eq!(parts.signed, "a.b");
-        assert_eq!(
-            (parts.header, parts.claims, parts.signature),
-            ("a", "b", "c")
-        );
-        for bad in [
-            "",
-            ".",
-            "..",
-            "a.b",
-            "a.b.",
-            ".b.c",
-            "a..c",
-            "a.b.c.d",
-            "a.b.c.d.e",
-            "a.b.c.",
-        ] {
+        assert_eq!((parts.header, parts.claims, parts.signature), ("a", "b", "c"));
+        for bad in ["", ".", "..", "a.b", "a.b.", ".b.c", "a..c", "a.b.c.d", "a.b.c.d.e", "a.b.c."]
+        {
             assert!(Compact::split(bad).is_err(), "{bad}");
         }
         assert!(Compact::split(&".".repeat(40_000)).is_err());
@@ -226,19 +204,13 @@ mod tests {
             assert!(decode_header(bad).is_err(), "{bad:?}");
         }
         let long = "QUJD".repeat(200);
-        assert_eq!(
-            decode_header(&long).unwrap().as_slice(),
-            decode(&long).unwrap()
-        );
+        assert_eq!(decode_header(&long).unwrap().as_slice(), decode(&long).unwrap());
     }
 
     #[test]
     fn headers() {
         let algorithm = |json: &str| Header::read(json.as_bytes()).and_then(|it| it.algorithm());
-        assert_eq!(
-            algorithm(r#"{"alg":"ES256","x":{"y":[1]}}"#),
-            Ok(Algorithm::ES256)
-        );
+        assert_eq!(algorithm(r#"{"alg":"ES256","x":{"y":[1]}}"#), Ok(Algorithm::ES256));
         for bad in [
             r#"{}"#,
             r#"{"alg":"none"}"#,
@@ -262,9 +234,7 @@ mod tests {
     #[test]
     fn claims_of_the_wrong_type() {
         let reads = |json: &str| Claims::read(json.as_bytes()).is_ok();
-        assert!(reads(
-            r#"{"exp":1.5,"nbf":-1,"iat":2e9,"iss":"a","aud":["a"],"sub":"","x":{}}"#
-        ));
+        assert!(reads(r#"{"exp":1.5,"nbf":-1,"iat":2e9,"iss":"a","aud":["a"],"sub":"","x":{}}"#));
         for bad in [
             r#"{"exp":"1"}"#,
             r#"{"exp":null}"#,
@@ -286,12 +256,8 @@ mod tests {
         ] {
             assert!(!reads(bad), "{bad}");
         }
-        let scope = |json: &str| {
-            Claims::read(json.as_bytes())
-                .unwrap()
-                .scope()
-                .map(Cow::into_owned)
-        };
+        let scope =
+            |json: &str| Claims::read(json.as_bytes()).unwrap().scope().map(Cow::into_owned);
         assert_eq!(scope(r#"{"scope":"a b"}"#).as_deref(), Some("a b"));
         assert_eq!(scope(r#"{"scp":["a","b"]}"#).as_deref(), Some("a b"));
     }

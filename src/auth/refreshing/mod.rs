@@ -110,11 +110,7 @@ impl<T: Send + Sync + 'static> Refreshing<T> {
             clock,
         });
         let task = runtime.spawn(run(Arc::clone(&shared), fetch, ended));
-        Ok(Self(Arc::new(Handle {
-            shared,
-            attempts,
-            task: task.abort_handle(),
-        })))
+        Ok(Self(Arc::new(Handle { shared, attempts, task: task.abort_handle() })))
     }
 
     /// The value as it is known now; `None` if there is none, or none that is fresh enough.
@@ -231,11 +227,7 @@ impl<T> Shared<T> {
         }
         self.current.store(None);
         let cause = self.book().last_error.clone().unwrap_or_default();
-        event::warning(
-            self.name,
-            "the last good value is too old and was withdrawn",
-            &cause,
-        );
+        event::warning(self.name, "the last good value is too old and was withdrawn", &cause);
         None
     }
 }

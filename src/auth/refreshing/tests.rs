@@ -28,18 +28,12 @@ impl Source {
             async move {
                 let value = source.0.0.fetch_add(1, Ordering::SeqCst) + 1;
                 match source.0.1.load(Ordering::SeqCst) {
-                    0 => Ok(Fetched {
-                        value,
-                        max_age: None,
-                    }),
+                    0 => Ok(Fetched { value, max_age: None }),
                     _ => Err("down".into()),
                 }
             }
         };
-        (
-            Refreshing::start("test", schedule, clock, fetch).unwrap(),
-            time,
-        )
+        (Refreshing::start("test", schedule, clock, fetch).unwrap(), time)
     }
 }
 
@@ -62,15 +56,9 @@ async fn refreshes_ahead_of_expiry() {
     value.tried().await;
     settle().await;
     pass(&time, SECOND * 539).await;
-    assert_eq!(
-        (source.fetches(), value.current().as_deref()),
-        (1, Some(&1))
-    );
+    assert_eq!((source.fetches(), value.current().as_deref()), (1, Some(&1)));
     pass(&time, SECOND).await;
-    assert_eq!(
-        (source.fetches(), value.current().as_deref()),
-        (2, Some(&2))
-    );
+    assert_eq!((source.fetches(), value.current().as_deref()), (2, Some(&2)));
 }
 
 #[test]
@@ -81,19 +69,15 @@ fn what_the_source_states_counts_within_bounds() {
     assert_eq!(after(Some(SECOND * 100)), 90);
     assert_eq!(after(Some(Duration::ZERO)), 27);
     assert_eq!(after(Some(Duration::MAX)), 540);
-    let retries: Vec<_> = [1, 2, 3, 6, 7, 8, u32::MAX]
-        .map(|n| schedule.until_retry(n).as_secs())
-        .into();
+    let retries: Vec<_> =
+        [1, 2, 3, 6, 7, 8, u32::MAX].map(|n| schedule.until_retry(n).as_secs()).into();
     assert_eq!(retries, [1, 2, 4, 32, 60, 60, 60]);
 }
 
 #[tokio::test]
 async fn the_last_good_value_stays_until_it_is_too_old() {
     let source = Source::default();
-    let schedule = Schedule {
-        max_staleness: SECOND * 3600,
-        ..Schedule::default()
-    };
+    let schedule = Schedule { max_staleness: SECOND * 3600, ..Schedule::default() };
     let (value, time) = source.start(schedule);
     value.tried().await;
     settle().await;
@@ -140,10 +124,7 @@ async fn a_source_that_never_answers_is_given_up() {
     let wait = tokio::spawn(value.newer().unwrap());
     pass(&time, SECOND * 5).await;
     wait.await.unwrap();
-    assert_eq!(
-        value.health().last_error.as_deref(),
-        Some("no answer in time")
-    );
+    assert_eq!(value.health().last_error.as_deref(), Some("no answer in time"));
 }
 
 #[tokio::test]
@@ -163,12 +144,7 @@ async fn the_task_ends_with_the_last_handle() {
 
 #[test]
 fn outside_of_a_runtime_it_does_not_start() {
-    let fetch = || async {
-        Ok(Fetched {
-            value: (),
-            max_age: None,
-        })
-    };
+    let fetch = || async { Ok(Fetched { value: (), max_age: None }) };
     let started = Refreshing::start("test", Schedule::default(), Clock::system(), fetch);
     assert!(started.unwrap_err().to_string().contains("Tokio"));
 }
@@ -182,10 +158,7 @@ async fn a_client_that_panics_has_failed_and_is_asked_again() {
         let value = fetches;
         async move {
             assert!(value > 1, "the first fetch panics");
-            Ok(Fetched {
-                value,
-                max_age: None,
-            })
+            Ok(Fetched { value, max_age: None })
         }
     };
     let value = Refreshing::start("test", Schedule::default(), clock, fetch).unwrap();

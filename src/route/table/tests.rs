@@ -95,10 +95,7 @@ fn a_literal_is_compared_decoded() {
     ] {
         assert_eq!(found(&table, None, "GET", path), route, "{path}");
     }
-    assert_eq!(
-        mistakes(&[Route::new("/a%3ab"), Route::new("/a:b")]).len(),
-        1
-    );
+    assert_eq!(mistakes(&[Route::new("/a%3ab"), Route::new("/a:b")]).len(), 1);
 }
 
 #[test]
@@ -161,10 +158,7 @@ fn captures_are_ranges_of_the_path() {
         _ => panic!("{path} is routed"),
     };
     let pair = |name: &str, value| (name.to_owned(), value);
-    assert_eq!(
-        captures("/u/7%2F/f/a/b/"),
-        [pair("id", "7%2F"), pair("path", "a/b/")]
-    );
+    assert_eq!(captures("/u/7%2F/f/a/b/"), [pair("id", "7%2F"), pair("path", "a/b/")]);
     assert_eq!(captures("/p/me"), [pair("who", "me")]);
     assert_eq!(captures("/p/me/and/you"), [pair("who", "me")]);
 }
@@ -183,19 +177,13 @@ fn conflicts_are_reported_with_every_other_mistake() {
         Route::new("/b").host("example."),
     ]);
     assert_eq!(list.len(), 6, "{list:#?}");
-    assert_eq!(
-        list[0],
-        "`GET /a/{y}` takes the same requests as `GET /a/{x}`"
-    );
+    assert_eq!(list[0], "`GET /a/{y}` takes the same requests as `GET /a/{x}`");
 }
 
 #[test]
 fn a_route_that_is_never_reached_is_reported() {
     let list = mistakes(&[Route::prefix("/f/{x}"), Route::new("/f/{*rest}")]);
-    assert_eq!(
-        list,
-        ["`any /f/{*rest}` is never reached: other routes take all of its requests"]
-    );
+    assert_eq!(list, ["`any /f/{*rest}` is never reached: other routes take all of its requests"]);
     let get = Route::prefix("/f/{x}").method(Method::GET);
     assert!(mistakes(&[get.clone(), Route::new("/f/{*rest}")]).is_empty());
     assert_eq!(mistakes(&[get, Route::get("/f/{*rest}")]).len(), 1);
