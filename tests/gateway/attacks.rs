@@ -26,8 +26,8 @@ impl Rig {
         let (url, file) = (upstream.url(), file.to_str().unwrap().to_owned());
         let base =
             ["--users", &url, "--default", &url, "--jwks", &file, "--issuer", tokens::ISSUER];
-        let rest = ["--audience", tokens::AUDIENCE, "--rate", "100000", "--burst", "100000"];
-        let arguments: Vec<&str> = base.iter().chain(&rest).chain(more).copied().collect();
+        let audience = ["--audience", tokens::AUDIENCE];
+        let arguments: Vec<&str> = base.iter().chain(&audience).chain(more).copied().collect();
         let gateway = Gateway::start(&arguments);
         std::fs::remove_file(file).unwrap();
         Self { gateway, upstream, token: issuer.token(&tokens::claims()) }
