@@ -7,32 +7,42 @@
 //!
 //! What a client sent appears escaped and cut; its fields, its query and its credentials do not appear.
 
-use crate::{guard::Head, rejection::Rejection};
+use crate::{
+    guard::{Guard, Head},
+    rejection::Rejection,
+};
 
 /// The target of decision events.
 #[cfg(feature = "tracing")]
 const DECISION: &str = "tower_gateway::decision";
 
-/// A layer let a request through.
-pub(crate) fn admitted(layer: &'static str, head: Head<'_>) {
+/// A guard let a request through.
+pub(crate) fn admitted<G: Guard>(head: Head<'_>) {
     #[cfg(feature = "metrics")]
-    count(layer, "admitted", "none");
+    count(&metrics::Key::from_static_parts(DECISIONS, Admissions::<G>::LABELS));
     #[cfg(feature = "tracing")]
     tracing::debug!(
         target: DECISION,
-        layer,
+        layer = G::NAME,
         outcome = "admitted",
         method = %head.method(),
         path = %Shown(head.uri().path()),
         client = head.get::<crate::client_ip::ClientIp>().map(|it| tracing::field::display(it.ip())),
     );
-    let _ = (layer, head);
+    let _ = head;
 }
 
 /// A layer answered a request itself.
 pub(crate) fn refused(layer: &'static str, head: Head<'_>, rejection: &Rejection) {
     #[cfg(feature = "metrics")]
-    count(layer, "refused", rejection.reason().name());
+    count(&metrics::Key::from_parts(
+        DECISIONS,
+        vec![
+            metrics::Label::from_static_parts("layer", layer),
+            metrics::Label::from_static_parts("outcome", "refused"),
+            metrics::Label::from_static_parts("reason", rejection.reason().name()),
+        ],
+    ));
     #[cfg(feature = "tracing")]
     {
         macro_rules! refused {
@@ -70,12 +80,26 @@ pub(crate) fn warning(component: &'static str, message: &str, cause: &dyn std::f
 }
 
 #[cfg(feature = "metrics")]
-fn count(layer: &'static str, outcome: &'static str, reason: &'static str) {
-    metrics::counter!(
-        "tower_gateway_decisions_total",
-        "layer" => layer, "outcome" => outcome, "reason" => reason
-    )
-    .increment(1);
+const DECISIONS: &str = "tower_gateway_decisions_total";
+
+/// The labels of a guard's admissions, made at compile time: they are counted for every request.
+#[cfg(feature = "metrics")]
+struct Admissions<G>(std::marker::PhantomData<G>);
+
+#[cfg(feature = "metrics")]
+impl<G: Guard> Admissions<G> {
+    const LABELS: &'static [metrics::Label] = &[
+        metrics::Label::from_static_parts("layer", G::NAME),
+        metrics::Label::from_static_parts("outcome", "admitted"),
+        metrics::Label::from_static_parts("reason", "none"),
+    ];
+}
+
+#[cfg(feature = "metrics")]
+fn count(decision: &metrics::Key) {
+    static METADATA: metrics::Metadata<'static> =
+        metrics::Metadata::new("tower_gateway", metrics::Level::INFO, Some(module_path!()));
+    metrics::with_recorder(|recorder| recorder.register_counter(decision, &METADATA).increment(1));
 }
 
 /// Text of a client's: escaped, on one line, cut at 256 bytes.

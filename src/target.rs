@@ -26,7 +26,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use http::{Request, Uri, Version, header, uri::Authority, uri::PathAndQuery};
+use http::{Request, Uri, Version, header, uri::PathAndQuery};
 
 use crate::{guard::Head, rejection::Rejection};
 
@@ -97,7 +97,7 @@ impl PathRules {
         if !path.starts_with('/') {
             return Err(Ambiguous("The path does not begin with a slash."));
         }
-        let decoded = match path.contains('%') {
+        let decoded = match path.bytes().any(|byte| byte == b'%') {
             true => decode_unreserved(path)?,
             false => Cow::Borrowed(path),
         };
@@ -131,6 +131,10 @@ impl PathRules {
 
     /// What may not stand in a path after decoding.
     fn check(self, path: &str) -> Result<(), Ambiguous> {
+        // The usual path: nothing but unreserved characters, and segments that begin with one that is no dot.
+        if path.as_bytes().windows(2).all(is_plain) && path.bytes().all(is_plain_octet) {
+            return Ok(());
+        }
         for byte in path.bytes() {
             match byte {
                 b'\\' => return Err(Ambiguous("The path contains a backslash.")),
@@ -144,10 +148,10 @@ impl PathRules {
                 }
             }
         }
-        let mut segments = path.split('/').skip(1).peekable();
+        let mut segments = path.as_bytes().split(|byte| *byte == b'/').skip(1).peekable();
         while let Some(segment) = segments.next() {
-            let name = segment.split(';').next().unwrap_or_default();
-            if matches!(name, "." | "..") {
+            let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+            if matches!(name, b"." | b"..") {
                 return Err(Ambiguous("The path contains a dot segment."));
             }
             if name.is_empty() && (segments.peek().is_some() || !segment.is_empty()) {
@@ -156,6 +160,14 @@ impl PathRules {
         }
         Ok(())
     }
+}
+
+fn is_plain(pair: &[u8]) -> bool {
+    !matches!(pair, [b'/', b'/' | b'.'])
+}
+
+fn is_plain_octet(octet: u8) -> bool {
+    matches!(octet, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/')
 }
 
 /// Decodes unreserved characters and raises the digits of what stays encoded.
@@ -218,9 +230,8 @@ fn is_overlong(lead: u8, next: Option<u8>) -> bool {
 ///
 /// RFC 9112 §3.2 and RFC 9113 §8.3.1: no host in HTTP/1.1, two `Host` fields, one that is no host, or one that
 /// contradicts an HTTP/2 `:authority`.
-pub fn authority(head: Head<'_>) -> Result<Option<Authority>, Ambiguous> {
-    let parse = |host: Host<'_>| Authority::try_from(host.text).map_err(|_| NO_HOST);
-    host(head)?.map(parse).transpose()
+pub fn authority(head: Head<'_>) -> Result<Option<&str>, Ambiguous> {
+    Ok(host(head)?.map(|host| host.text))
 }
 
 /// The name or address of the host that a request is for: without its port and the dot of a rooted name, in the
@@ -276,14 +287,15 @@ impl<'a> Host<'a> {
     }
 
     fn parse(bytes: &'a [u8]) -> Result<Self, Ambiguous> {
-        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(byte);
-        if !bytes.iter().all(allowed) {
+        let other = |byte: &u8| matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']');
+        if !bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || other(byte)) {
             return Err(NO_HOST);
         }
         let text = std::str::from_utf8(bytes).map_err(|_| NO_HOST)?;
-        let end = match text.find(']') {
+        let find = |byte: u8| bytes.iter().position(|it| *it == byte);
+        let end = match find(b']') {
             Some(bracket) => bracket + 1,
-            None => text.find(':').unwrap_or(text.len()),
+            None => find(b':').unwrap_or(text.len()),
         };
         let (name, port) = text.split_at(end);
         let name_ok = match name.strip_prefix('[') {
@@ -312,9 +324,9 @@ fn is_port(text: &str) -> bool {
 /// Labels of at most 63 octets, none of them empty but for a final one (a rooted name).
 fn is_registered_name(name: &str) -> bool {
     let rootless = name.strip_suffix('.').unwrap_or(name);
-    !name.contains(['[', ']', ':'])
+    !name.bytes().any(|byte| matches!(byte, b'[' | b']' | b':'))
         && name.len() <= 255
-        && rootless.split('.').all(|label| (1..=63).contains(&label.len()))
+        && rootless.as_bytes().split(|it| *it == b'.').all(|label| (1..=63).contains(&label.len()))
 }
 
 #[cfg(test)]
@@ -415,7 +427,7 @@ mod tests {
                 request.header("host", http::HeaderValue::from_bytes(host.as_bytes()).unwrap());
         }
         let request = request.body(()).unwrap();
-        authority(Head::of(&request)).map(|it| it.map(|it| it.to_string()))
+        authority(Head::of(&request)).map(|it| it.map(str::to_owned))
     }
 
     #[test]

@@ -55,7 +55,9 @@ impl Facts {
         let mut request = request.map(|body| RequestBody::new(body, activity, patience, most));
         let extensions = request.extensions_mut();
         extensions.insert(self.peer);
-        extensions.insert(self.scheme);
+        if self.scheme != Scheme::default() {
+            extensions.insert(self.scheme);
+        }
         if let Some(certificate) = &self.certificate {
             extensions.insert(certificate.clone());
         }

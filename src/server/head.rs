@@ -3,10 +3,7 @@
 //! The parsers below take some messages that can be read in two ways; here they end. See the table in the
 //! [server's docs](super).
 
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Version, header,
-    uri::{Authority, Scheme},
-};
+use http::{HeaderMap, HeaderValue, Method, Request, Version, header, uri::Scheme};
 
 use crate::{
     guard::Head,
@@ -34,12 +31,15 @@ impl HeadRules {
         if count(request.headers(), header::AUTHORIZATION) > 1 {
             return Err(Rejection::malformed("The request has more than one Authorization field."));
         }
-        let authority = host(Head::of(request))?;
+        let head = Head::of(request);
+        let named = host(head)?;
+        // The target's authority overrules the field (RFC 9112 §3.2.2).
+        let overruled = named.filter(|_| head.uri().authority().is_some()).map(field_value);
         if let Some(paths) = self.paths {
             paths.normalize(request)?;
         }
-        if let Some(authority) = authority {
-            set_host(request, &authority);
+        if let Some(host) = overruled {
+            set_host(request, host);
         }
         Ok(())
     }
@@ -121,7 +121,7 @@ fn expectation(headers: &HeaderMap) -> Result<(), Rejection> {
 }
 
 /// The one host; HTTP/2 must name it, as HTTP/1.1 must (RFC 9113 §8.3.1).
-fn host(head: Head<'_>) -> Result<Option<Authority>, Rejection> {
+fn host(head: Head<'_>) -> Result<Option<&str>, Rejection> {
     match target::authority(head)? {
         None if head.version() > Version::HTTP_10 => {
             Err(Rejection::malformed("The request names no host."))
@@ -131,14 +131,17 @@ fn host(head: Head<'_>) -> Result<Option<Authority>, Rejection> {
 }
 
 /// HTTP/1: the target's authority replaces the field (RFC 9112 §3.2.2). HTTP/2: a field that agrees is dropped.
-fn set_host<B>(request: &mut Request<B>, authority: &Authority) {
-    if request.version() >= Version::HTTP_2 && request.uri().authority().is_some() {
+fn set_host<B>(request: &mut Request<B>, host: HeaderValue) {
+    if request.version() >= Version::HTTP_2 {
         request.headers_mut().remove(header::HOST);
-    } else if request.uri().authority().is_some() {
-        let value = HeaderValue::try_from(authority.as_str())
-            .expect("an authority has only characters that a field may have");
-        request.headers_mut().insert(header::HOST, value);
+    } else {
+        request.headers_mut().insert(header::HOST, host);
     }
+}
+
+fn field_value(authority: &str) -> HeaderValue {
+    HeaderValue::from_str(authority)
+        .expect("an authority has only characters that a field may have")
 }
 
 fn count(headers: &HeaderMap, name: http::HeaderName) -> usize {

@@ -15,24 +15,24 @@ pub(super) struct Hop<'a> {
     pub(super) peer: Option<IpAddr>,
     pub(super) scheme: &'static str,
     /// The host that the request is for.
-    pub(super) host: Option<&'a str>,
+    pub(super) host: Option<&'a HeaderValue>,
 }
 
 /// Appends the peer; says scheme and host, unless a trusted peer has already.
 pub(super) fn x_forwarded(headers: &mut HeaderMap, hop: Hop<'_>) {
     if let Some(peer) = hop.peer {
-        append(headers, X_FORWARDED_FOR, &peer.to_canonical().to_string());
+        append(headers, X_FORWARDED_FOR, peer.to_canonical().to_string());
     }
     let scheme = HeaderValue::from_static(hop.scheme);
     headers.entry(X_FORWARDED_PROTO).or_insert(scheme);
-    if let Some(host) = hop.host.and_then(|it| HeaderValue::from_str(it).ok()) {
-        headers.entry(X_FORWARDED_HOST).or_insert(host);
+    if let Some(host) = hop.host {
+        headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
     }
 }
 
 /// Appends an element for this hop.
 pub(super) fn forwarded(headers: &mut HeaderMap, hop: Hop<'_>) {
-    append(headers, header::FORWARDED, &element(hop));
+    append(headers, header::FORWARDED, element(hop));
 }
 
 /// RFC 7239 §4: a `node` with colons, and a host with a port, are no tokens and must be quoted.
@@ -43,7 +43,7 @@ fn element(hop: Hop<'_>) -> String {
         None => "unknown".to_owned(),
     };
     let mut element = format!("for={node}");
-    match hop.host {
+    match hop.host.and_then(|host| host.to_str().ok()) {
         Some(host) if is_token(host) => element += &format!(";host={host}"),
         Some(host) => element += &format!(";host={}", quoted(host)),
         None => {}
@@ -90,12 +90,18 @@ impl Via {
             Version::HTTP_3 => "3.0",
             _ => "1.1",
         };
-        append(headers, header::VIA, &format!("{version} {}", self.0));
+        append(headers, header::VIA, format!("{version} {}", self.0));
     }
 }
 
 /// Adds a member to the end of a field that is a list: to its last line, so that one line stays one.
-fn append(headers: &mut HeaderMap, name: HeaderName, member: &str) {
+fn append(headers: &mut HeaderMap, name: HeaderName, member: String) {
+    if !headers.contains_key(&name) {
+        if let Ok(value) = HeaderValue::try_from(member) {
+            headers.insert(name, value);
+        }
+        return;
+    }
     let lines = headers.get_all(&name).iter();
     let old: Vec<&[u8]> = lines.map(HeaderValue::as_bytes).filter(|it| !it.is_empty()).collect();
     let mut list = old.join(&b", "[..]);
@@ -112,12 +118,10 @@ fn append(headers: &mut HeaderMap, name: HeaderName, member: &str) {
 mod tests {
     use super::*;
 
-    fn hop<'a>(peer: &str, host: &'a str) -> Hop<'a> {
-        Hop {
-            peer: peer.parse().ok(),
-            scheme: "https",
-            host: Some(host).filter(|it| !it.is_empty()),
-        }
+    fn hop(peer: &str, host: &'static str) -> Hop<'static> {
+        let host = Some(host).filter(|it| !it.is_empty());
+        let host = host.map(|it| &*Box::leak(Box::new(HeaderValue::from_static(it))));
+        Hop { peer: peer.parse().ok(), scheme: "https", host }
     }
 
     #[test]

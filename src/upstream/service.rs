@@ -9,9 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
-    request::Parts,
-    uri::{Authority, PathAndQuery},
+    HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts,
+    uri::PathAndQuery,
 };
 use hyper::upgrade::OnUpgrade;
 use tower_service::Service;
@@ -65,6 +64,15 @@ where
     }
 }
 
+/// The host that the request is for. Usually that is the value of its field, which costs nothing to share.
+fn host(head: Head<'_>) -> Result<Option<HeaderValue>, Rejection> {
+    let authority = target::authority(head)?;
+    Ok(match (head.uri().authority(), head.headers().get(header::HOST)) {
+        (None, field) => field.cloned(),
+        (Some(_), _) => authority.and_then(|it| HeaderValue::from_str(it).ok()),
+    })
+}
+
 /// Our own answer. The request's fields are gone; the answer needs only the one that names its dialect.
 fn refuse<B>(
     mut head: Parts,
@@ -112,7 +120,7 @@ impl Inner {
             ));
         }
         let host = match self.policy.reads_host() {
-            true => target::authority(Head::from(&*head))?,
+            true => host(Head::from(&*head))?,
             false => None,
         };
         // The client's hop-by-hop fields go first: it must not name a field of ours in `Connection`.
@@ -125,15 +133,13 @@ impl Inner {
         self.say_who_asks(head, host.as_ref());
         head.headers.remove(header::HOST);
         if let Some(host) = host.filter(|_| self.policy.preserve_host) {
-            let host = HeaderValue::from_str(host.as_str());
-            let host = host.expect("an authority is visible ASCII");
             head.headers.insert(header::HOST, host);
         }
         Ok(upgrade)
     }
 
     /// Removes what the client said of itself as a proxy would, then says what is so.
-    fn say_who_asks(&self, head: &mut Parts, host: Option<&Authority>) {
+    fn say_who_asks(&self, head: &mut Parts, host: Option<&HeaderValue>) {
         let client = head.extensions.get::<ClientIp>();
         let trusted = client.is_some_and(ClientIp::peer_is_trusted);
         let kept = Kept {
@@ -147,7 +153,7 @@ impl Inner {
             let hop = Hop {
                 peer: peer.or_else(|| client.filter(|_| !trusted).map(ClientIp::ip)),
                 scheme: scheme.unwrap_or_default().as_str(),
-                host: host.map(Authority::as_str),
+                host,
             };
             if self.policy.x_forwarded {
                 forwarded::x_forwarded(&mut head.headers, hop);

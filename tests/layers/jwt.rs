@@ -242,6 +242,8 @@ async fn the_fields_are_known_to_the_upstream() {
     });
     let layer = layer().forward_claim("sub", "x-auth-sub").unwrap();
     let mut request = with_token(&hs256(&claims()));
+    let chunked = http::HeaderValue::from_static("chunked"); // else there are no trailers
+    request.headers_mut().insert("transfer-encoding", chunked);
     let others = OwnFields([HeaderName::from_static("x-other")].into());
     request.extensions_mut().insert(others);
     let answer = layer.layer(inner).oneshot(request).await.unwrap();

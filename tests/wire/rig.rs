@@ -18,6 +18,7 @@ use tokio::{
     sync::{Semaphore, oneshot},
     task::JoinHandle,
 };
+use tower_gateway::target::Scheme;
 use tower_gateway::{
     clock::{Clock, ManualClock},
     server::{BoxError, Drained, RequestBody, Server, listen},
@@ -183,7 +184,7 @@ impl Recorder {
         );
         head += &extension(
             "scheme",
-            found.get::<tower_gateway::target::Scheme>().map(|it| it.as_str().to_owned()),
+            Some(found.get::<Scheme>().copied().unwrap_or_default().as_str().to_owned()),
         );
         head += &extension(
             "certificate",

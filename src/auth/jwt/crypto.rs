@@ -1,9 +1,13 @@
 //! Signatures: the one file that knows the cryptographic back ends.
 //!
-//! The back end is chosen at compile time, by feature. The process-wide provider of the library beneath is never
+//! A shared secret is prepared once and verified here, since that is most of what HMAC costs on a short message.
+//! For public keys, the back end is chosen at compile time, by feature. The process-wide provider of the library beneath is never
 //! asked, because it panics when an application enables both back ends, or none.
 
+use hmac::{Hmac, Mac};
 use jsonwebtoken::{Algorithm as Alg, DecodingKey, crypto::CryptoProvider, errors::Error};
+
+use sha2::{Sha256, Sha384, Sha512};
 
 use super::algorithm::{Algorithm, Family};
 
@@ -24,11 +28,46 @@ pub(super) const fn is_available() -> bool {
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// A public key or a secret that can verify.
-pub(super) struct VerifyingKey(DecodingKey);
+pub(super) enum VerifyingKey {
+    Secret(Box<Secret>),
+    Public(DecodingKey),
+}
+
+/// A secret, hashed into the first block of each of its algorithms (RFC 2104 §4).
+pub(super) struct Secret {
+    hs256: Hmac<Sha256>,
+    hs384: Hmac<Sha384>,
+    hs512: Hmac<Sha512>,
+}
+
+impl Secret {
+    fn new(secret: &[u8]) -> Self {
+        const ANY_LENGTH: &str = "HMAC takes keys of any length";
+        Self {
+            hs256: Hmac::new_from_slice(secret).expect(ANY_LENGTH),
+            hs384: Hmac::new_from_slice(secret).expect(ANY_LENGTH),
+            hs512: Hmac::new_from_slice(secret).expect(ANY_LENGTH),
+        }
+    }
+
+    fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        match algorithm {
+            Algorithm::HS256 => authentic(&self.hs256, message, signature),
+            Algorithm::HS384 => authentic(&self.hs384, message, signature),
+            Algorithm::HS512 => authentic(&self.hs512, message, signature),
+            _ => false,
+        }
+    }
+}
+
+/// Compares in constant time, and only whole tags.
+fn authentic<M: Mac + Clone>(prepared: &M, message: &[u8], signature: &[u8]) -> bool {
+    prepared.clone().chain_update(message).verify_slice(signature).is_ok()
+}
 
 impl VerifyingKey {
     pub(super) fn secret(secret: &[u8]) -> Self {
-        Self(DecodingKey::from_secret(secret))
+        Self::Secret(Box::new(Secret::new(secret)))
     }
 
     /// From the big-endian modulus and exponent.
@@ -43,7 +82,7 @@ impl VerifyingKey {
         if e.len() > 4 || !odd(e) || e == [1] || !odd(n) {
             return Err("the RSA exponent or modulus is not usable");
         }
-        Ok(Self(DecodingKey::from_rsa_raw_components(n, e)))
+        Ok(Self::Public(DecodingKey::from_rsa_raw_components(n, e)))
     }
 
     /// From the coordinates of a point.
@@ -54,12 +93,12 @@ impl VerifyingKey {
             return Err("a coordinate has the wrong length");
         }
         let point = [&[4], x, y].concat(); // uncompressed, SEC 1 §2.3.3
-        Self(DecodingKey::from_ec_der(&point)).probed(family)
+        Self::probed(DecodingKey::from_ec_der(&point), family)
     }
 
     pub(super) fn ed25519(x: &[u8]) -> Result<Self, &'static str> {
         match x.len() {
-            32 => Self(DecodingKey::from_ed_der(x)).probed(Family::Ed25519),
+            32 => Self::probed(DecodingKey::from_ed_der(x), Family::Ed25519),
             _ => Err("an Ed25519 key has 32 octets"),
         }
     }
@@ -101,19 +140,22 @@ impl VerifyingKey {
     }
 
     /// Refuses what the back end cannot use, as far as it looks before the first signature.
-    fn probed(self, family: Family) -> Result<Self, &'static str> {
+    fn probed(key: DecodingKey, family: Family) -> Result<Self, &'static str> {
         let algorithm = family.default_algorithm().expect("a public key has one");
         let back_end = BACK_END.ok_or(NO_BACK_END)?;
-        match (back_end.verifier_factory)(&theirs(algorithm), &self.0) {
-            Ok(_) => Ok(self),
+        match (back_end.verifier_factory)(&theirs(algorithm), &key) {
+            Ok(_) => Ok(Self::Public(key)),
             Err(_) => Err("the point is not on the curve"),
         }
     }
 
     /// Whether `signature` is this key's over `message`.
     pub(super) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &Vec<u8>) -> bool {
-        let verifier =
-            BACK_END.and_then(|it| (it.verifier_factory)(&theirs(algorithm), &self.0).ok());
+        let key = match self {
+            Self::Secret(secret) => return secret.verify(algorithm, message, signature),
+            Self::Public(key) => key,
+        };
+        let verifier = BACK_END.and_then(|it| (it.verifier_factory)(&theirs(algorithm), key).ok());
         verifier.is_some_and(|it| it.verify(message, signature).is_ok())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderName, HeaderValue, Request, header};
+use http::{HeaderName, HeaderValue, Request, Version, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
@@ -12,6 +12,7 @@ use super::json::{Object, Text, Texts, object};
 use crate::{
     config_error::ConfigError,
     fields::{OwnFields, remove_spellings, same_name, strip_hop_by_hop},
+    identity::Identity,
 };
 
 /// Fields that the claims of one request become.
@@ -59,17 +60,23 @@ impl Forwarding {
         Ok(())
     }
 
-    /// The fields for these verified claims. Objects, and arrays of anything but strings, become none.
-    pub(super) fn fields(&self, claims: &[u8]) -> Fields {
-        if self.mappings.is_empty() {
-            return Fields::new();
-        }
-        let Members(members) = object(claims).unwrap_or_default();
+    /// The fields for this verified identity. Objects, and arrays of anything but strings, become none.
+    pub(super) fn fields(&self, identity: &Identity) -> Fields {
+        let mut members = None; // read once, and only for claims that the identity does not name
         self.mappings
             .iter()
-            .filter_map(|mapping| {
-                let (_, value) = members.iter().find(|(name, _)| *name == mapping.claim)?;
-                Some((mapping.field.clone(), field_value(value)?))
+            .filter_map(|Mapping { claim, field }| {
+                let value = match claim.as_str() {
+                    "sub" if !identity.subject().is_empty() => text_value(identity.subject()),
+                    claim => {
+                        let json = identity.claims_json();
+                        let Members(members) =
+                            members.get_or_insert_with(|| object(json).unwrap_or_default());
+                        let (_, value) = members.iter().find(|(name, _)| name == claim)?;
+                        field_value(value)
+                    }
+                };
+                Some((field.clone(), value?))
             })
             .collect()
     }
@@ -79,6 +86,7 @@ impl Forwarding {
         if self.mappings.is_empty() {
             return;
         }
+        let trailers = may_have_trailers(request);
         let headers = request.headers_mut();
         // Before ours are added: a client that names our field in `Connection` must not remove it.
         strip_hop_by_hop(headers);
@@ -88,7 +96,9 @@ impl Forwarding {
         for (name, value) in fields.drain(..) {
             headers.insert(name, value);
         }
-        self.own(request);
+        if trailers {
+            self.own(request);
+        }
     }
 
     /// Adds our names to those that other layers have set.
@@ -102,6 +112,12 @@ impl Forwarding {
         };
         request.extensions_mut().insert(own);
     }
+}
+
+/// Whether our names will have to be kept out of a trailer section: in HTTP/1 only chunked content has one.
+fn may_have_trailers<B>(request: &Request<B>) -> bool {
+    request.version() >= Version::HTTP_2
+        || request.headers().contains_key(header::TRANSFER_ENCODING)
 }
 
 /// Fields that decide how a message is framed, routed, authenticated or attributed.
@@ -161,8 +177,15 @@ fn field_value(value: &RawValue) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
+fn text_value(text: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(field_text(text)).ok()
+}
+
 /// Spaces at the ends would be taken off by the recipient (RFC 9110 §5.5); inside they stay.
 fn field_text(text: &str) -> String {
+    if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%') {
+        return text.to_owned();
+    }
     let rest = text.trim_start_matches(' ');
     let inner = rest.trim_end_matches(' ');
     let before = "%20".repeat(text.len() - rest.len());

@@ -119,7 +119,7 @@ impl<C: Send + Sync + 'static> Jwt<C> {
                 }
             },
         };
-        let fields = self.shared.forwarding.fields(identity.claims_json());
+        let fields = self.shared.forwarding.fields(&identity);
         Ok(Admitted { identity: Some(identity), claims, fields, ..self.pass() })
     }
 
