@@ -1,9 +1,14 @@
 //! A connection, for as long as one exchange needs it.
 
-use std::sync::{Arc, Weak};
+use std::{
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll},
+};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, client::conn::TrySendError};
+use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 
 use super::{
@@ -28,10 +33,24 @@ enum Connection {
     Http2(Http2, Stream, Timer),
 }
 
-/// hyper's two futures, which have no names.
-enum Sent<A, B> {
-    Http1(A),
-    Http2(B),
+pin_project! {
+    /// hyper's two futures, which have no names.
+    #[project = SendingProj]
+    enum Sending<A, B> {
+        Http1 { #[pin] sending: A },
+        Http2 { #[pin] sending: B },
+    }
+}
+
+impl<A: Future, B: Future<Output = A::Output>> Future for Sending<A, B> {
+    type Output = A::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A::Output> {
+        match self.project() {
+            SendingProj::Http1 { sending } => sending.poll(cx),
+            SendingProj::Http2 { sending } => sending.poll(cx),
+        }
+    }
 }
 
 impl Lease {
@@ -59,14 +78,12 @@ impl Lease {
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>
     + Send
     + use<> {
-        let sent = match &mut self.connection {
-            Connection::Http1(it) => Sent::Http1(it.sender.try_send_request(request)),
-            Connection::Http2(it, ..) => Sent::Http2(it.sender.try_send_request(request)),
-        };
-        async move {
-            match sent {
-                Sent::Http1(sent) => sent.await,
-                Sent::Http2(sent) => sent.await,
+        match &mut self.connection {
+            Connection::Http1(it) => {
+                Sending::Http1 { sending: it.sender.try_send_request(request) }
+            }
+            Connection::Http2(it, ..) => {
+                Sending::Http2 { sending: it.sender.try_send_request(request) }
             }
         }
     }

@@ -35,6 +35,7 @@
 mod body;
 mod connect;
 mod error;
+mod exchange;
 mod lease;
 mod origin;
 mod place;

@@ -1,10 +1,7 @@
 //! One origin: its connections, and how an exchange with it goes.
 
 use std::{
-    future::poll_fn,
-    pin::pin,
     sync::{Arc, Weak},
-    task::{Poll, ready},
     time::Instant,
 };
 
@@ -13,14 +10,14 @@ use http::{
     uri::{Authority, Parts, PathAndQuery, Scheme},
 };
 use http_body::Body as _;
-use hyper::client::conn::TrySendError;
 use tokio::runtime::Handle;
 
 use super::{
     Settings,
-    body::{IncomingBody, Limits, RequestBody, Turn, Upload},
+    body::{IncomingBody, Limits, RequestBody, Upload},
     connect::{self, Fresh},
     error::{BoxError, ClientError, ClientErrorKind},
+    exchange::{Failure, exchange},
     lease::Lease,
     place::{Address, Place},
     pool::{Http1, Pool},
@@ -99,7 +96,9 @@ impl Origin {
         loop {
             let mut lease = self.lease(need, start, total).await?;
             self.address(&mut request, lease.is_http2());
-            match self.exchange(&mut lease, request, upload.as_deref(), total).await {
+            let sending = lease.send(request);
+            let settings = &self.settings;
+            match exchange(sending, settings, &mut lease, upload.as_deref(), total).await {
                 Ok(response) => {
                     let limits = Limits {
                         clock: clock.clone(),
@@ -154,57 +153,6 @@ impl Origin {
             }
             *request.uri_mut() = Uri::from(path_and_query(uri));
             *request.version_mut() = Version::HTTP_11;
-        }
-    }
-
-    /// Sends over this connection and waits for the head, as long as the settings allow.
-    async fn exchange(
-        &self,
-        lease: &mut Lease,
-        request: Request<RequestBody>,
-        upload: Option<&Upload>,
-        total: Option<Instant>,
-    ) -> Result<Response<hyper::body::Incoming>, Failure> {
-        let clock = &self.settings.clock;
-        let mut sent = pin!(lease.send(request));
-        // With an upload, whose turn it is changes without a word: look again at the shorter of the two.
-        let look = match upload {
-            Some(_) => self.settings.first_byte.min(self.settings.idle),
-            None => self.settings.first_byte,
-        };
-        let mut deadline = clock.now() + look;
-        poll_fn(|cx| {
-            if let Poll::Ready(answer) = sent.as_mut().poll(cx) {
-                return Poll::Ready(answer.map_err(|error| Failure::of(error, upload)));
-            }
-            loop {
-                let limit = total.map_or(deadline, |total| total.min(deadline));
-                ready!(lease.timer().poll(clock, limit, cx));
-                let now = clock.now();
-                if total.is_some_and(|total| total <= now) {
-                    return Poll::Ready(Err(Failure::timeout(ClientErrorKind::TotalTimeout)));
-                }
-                match self.due(upload) {
-                    (Some(due), _) if due > now => deadline = due.min(now + look),
-                    (_, kind) => return Poll::Ready(Err(Failure::timeout(kind))),
-                }
-            }
-        })
-        .await
-    }
-
-    /// Until when who acts next has time, if that has moved since the request began, and what it is if not kept.
-    fn due(&self, upload: Option<&Upload>) -> (Option<Instant>, ClientErrorKind) {
-        match upload.map(Upload::turn) {
-            None => (None, ClientErrorKind::FirstByteTimeout),
-            Some((Turn::Origin, since)) => {
-                let due = since + self.settings.first_byte;
-                (Some(due), ClientErrorKind::FirstByteTimeout)
-            }
-            Some((Turn::Caller, since)) => {
-                let due = since + self.settings.idle;
-                (Some(due), ClientErrorKind::RequestStalled)
-            }
         }
     }
 
@@ -323,31 +271,6 @@ impl Drop for Sweeper {
         if let Some(origin) = self.0.upgrade() {
             origin.pool.unswept();
         }
-    }
-}
-
-enum Failure {
-    /// Nothing of the request was written: here it is.
-    Unsent(Box<Request<RequestBody>>, ClientError),
-    Sent(ClientError),
-}
-
-impl Failure {
-    /// The caller's own error, if its body failed; else what the connection says.
-    fn of(mut error: TrySendError<Request<RequestBody>>, upload: Option<&Upload>) -> Self {
-        let unsent = error.take_message();
-        let error = match upload.and_then(Upload::fault) {
-            Some(fault) => ClientError::new(ClientErrorKind::RequestBody, fault),
-            None => ClientError::from(error.into_error()),
-        };
-        match unsent {
-            Some(request) => Self::Unsent(Box::new(request), error),
-            None => Self::Sent(error),
-        }
-    }
-
-    fn timeout(kind: ClientErrorKind) -> Self {
-        Self::Sent(kind.into())
     }
 }
 

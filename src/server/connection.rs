@@ -49,7 +49,8 @@ impl Accepted {
         // The handshake shares the deadline of the first head.
         if let Some(Ok(secured)) = self.watch.guard(tls.accept(stream), |_| false).await {
             let Secured { stream, protocol, certificate } = secured;
-            self.talk(stream, protocol, Scheme::Https, certificate, service).await;
+            // In a box: a connection in the clear, of which there may be thousands, has no TLS state to keep.
+            Box::pin(self.talk(stream, protocol, Scheme::Https, certificate, service)).await;
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::{
     convert::Infallible,
-    future::ready,
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use http::{
     uri::PathAndQuery,
 };
 use hyper::upgrade::OnUpgrade;
+use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     Scheme,
     body::Body,
-    client::{BoxError, HttpVersion, IncomingBody, Need},
+    client::{BoxError, ClientError, HttpVersion, IncomingBody, Need},
     client_ip::{ClientIp, peer},
     event,
     fields::{OwnFields, strip_hop_by_hop},
@@ -53,14 +54,48 @@ where
         let dialect = head.headers.get(header::CONTENT_TYPE).cloned();
         let (request, need, upgrade) = match inner.outgoing(&mut head, body) {
             Ok(outgoing) => outgoing,
-            Err(rejection) => return Box::pin(ready(Ok(refuse(head, dialect, rejection)))),
+            Err(rejection) => {
+                return Box::pin(std::future::ready(Ok(refuse(head, dialect, rejection))));
+            }
         };
-        Box::pin(async move {
-            let response = Arc::clone(&inner.origin).send(request, need).await;
-            let response = response.map_err(failure::rejection);
-            let response = response.and_then(|response| inner.accept(response, upgrade));
-            Ok(response.map_or_else(|no| refuse(head, dialect, no), |yes| yes.map(Body::inner)))
-        })
+        let sending = Arc::clone(&inner.origin).send(request, need);
+        Box::pin(Forwarding { sending, rest: Some(Rest { inner, head, dialect, upgrade }) })
+    }
+}
+
+pin_project! {
+    /// A request on its way. Written out, since an async block would hold the sending twice, and the box that this
+    /// lies in would be too large for the allocator's fast path.
+    struct Forwarding<F> {
+        #[pin]
+        sending: F,
+        rest: Option<Rest>,
+    }
+}
+
+/// What is needed once there is an answer.
+struct Rest {
+    inner: Arc<Inner>,
+    head: Parts,
+    dialect: Option<HeaderValue>,
+    upgrade: Option<OnUpgrade>,
+}
+
+impl<F> Future for Forwarding<F>
+where
+    F: Future<Output = Result<Response<IncomingBody>, ClientError>>,
+{
+    type Output = Result<Response<Body<IncomingBody>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.sending.poll(cx)).map_err(failure::rejection);
+        let Rest { inner, head, dialect, upgrade } =
+            this.rest.take().expect("polled after completion");
+        let response = response.and_then(|response| inner.accept(response, upgrade));
+        Poll::Ready(Ok(
+            response.map_or_else(|no| refuse(head, dialect, no), |yes| yes.map(Body::inner))
+        ))
     }
 }
 
