@@ -287,6 +287,9 @@ impl<'a> Host<'a> {
     }
 
     fn parse(bytes: &'a [u8]) -> Result<Self, Ambiguous> {
+        if let Some(name) = plain_name(bytes) {
+            return Ok(Self { text: name, name });
+        }
         let other = |byte: &u8| matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']');
         if !bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || other(byte)) {
             return Err(NO_HOST);
@@ -312,6 +315,19 @@ impl<'a> Host<'a> {
 }
 
 /// Nothing, or a colon and a number.
+/// The usual host, a name or an IPv4 address without a port, at one look; `None` leaves it to a closer one.
+fn plain_name(bytes: &[u8]) -> Option<&str> {
+    let mut label = 0;
+    for byte in bytes {
+        label = match byte {
+            b'.' if label > 0 => 0,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' if label < 63 => label + 1,
+            _ => return None,
+        };
+    }
+    (label > 0 && bytes.len() <= 255).then(|| std::str::from_utf8(bytes).ok()).flatten()
+}
+
 fn is_port(text: &str) -> bool {
     match text.strip_prefix(':') {
         Some(digits) => {

@@ -26,9 +26,10 @@ impl HeadRules {
     pub(super) fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Rejection> {
         self.size(Head::of(request))?;
         method_and_target(Head::of(request))?;
-        framing(request.version(), request.headers())?;
-        expectation(request.headers())?;
-        if count(request.headers(), header::AUTHORIZATION) > 1 {
+        let seen = Seen::among(request.headers());
+        framing(request.version(), &seen)?;
+        expectation(&seen)?;
+        if seen.authorization.count > 1 {
             return Err(Rejection::malformed("The request has more than one Authorization field."));
         }
         let head = Head::of(request);
@@ -82,25 +83,54 @@ fn method_and_target(head: Head<'_>) -> Result<(), Rejection> {
     }
 }
 
+/// The fields of which more than one line, or a wrong one, would be read in two ways; found in one look at all.
+#[derive(Default)]
+struct Seen<'a> {
+    authorization: Lines<'a>,
+    length: Lines<'a>,
+    coding: Lines<'a>,
+    expectation: Lines<'a>,
+}
+
+#[derive(Default)]
+struct Lines<'a> {
+    count: usize,
+    last: Option<&'a HeaderValue>,
+}
+
+impl<'a> Seen<'a> {
+    fn among(headers: &'a HeaderMap) -> Self {
+        let mut seen = Self::default();
+        for (name, value) in headers {
+            let lines = match name.as_str() {
+                "authorization" => &mut seen.authorization,
+                "content-length" => &mut seen.length,
+                "transfer-encoding" => &mut seen.coding,
+                "expect" => &mut seen.expectation,
+                _ => continue,
+            };
+            *lines = Lines { count: lines.count + 1, last: Some(value) };
+        }
+        seen
+    }
+}
+
 /// RFC 9112 §6: one way to find the end of the message.
 ///
 /// hyper has refused a `Content-Length` that is no number, lines of it that differ, `Transfer-Encoding` in
 /// HTTP/1.0 and one that does not end in `chunked`.
-fn framing(version: Version, headers: &HeaderMap) -> Result<(), Rejection> {
-    if count(headers, header::CONTENT_LENGTH) > 1 {
+fn framing(version: Version, Seen { length, coding, .. }: &Seen<'_>) -> Result<(), Rejection> {
+    if length.count > 1 {
         return Err(Rejection::malformed("The request has more than one Content-Length field."));
     }
-    let Some(coding) = headers.get(header::TRANSFER_ENCODING) else {
-        return Ok(());
-    };
-    if version != Version::HTTP_11 || headers.contains_key(header::CONTENT_LENGTH) {
-        return Err(Rejection::malformed("Transfer-Encoding stands where it may not."));
-    }
-    let one = count(headers, header::TRANSFER_ENCODING) == 1;
-    match one && coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-        true => Ok(()),
+    match coding.last {
+        None => Ok(()),
+        Some(_) if version != Version::HTTP_11 || length.count > 0 => {
+            Err(Rejection::malformed("Transfer-Encoding stands where it may not."))
+        }
+        Some(it) if coding.count == 1 && it.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
         // RFC 9112 §6.1: a coding that is not understood
-        false => Err(Rejection::new(
+        Some(_) => Err(Rejection::new(
             Reason::NotImplemented,
             "The only transfer coding is `chunked`, once.",
         )),
@@ -108,11 +138,10 @@ fn framing(version: Version, headers: &HeaderMap) -> Result<(), Rejection> {
 }
 
 /// RFC 9110 §10.1.1: the one expectation there is.
-fn expectation(headers: &HeaderMap) -> Result<(), Rejection> {
-    let mut expectations = headers.get_all(header::EXPECT).iter();
-    match (expectations.next(), expectations.next()) {
-        (None, _) => Ok(()),
-        (Some(it), None) if it.as_bytes().eq_ignore_ascii_case(b"100-continue") => Ok(()),
+fn expectation(Seen { expectation, .. }: &Seen<'_>) -> Result<(), Rejection> {
+    match (expectation.count, expectation.last) {
+        (0, _) => Ok(()),
+        (1, Some(it)) if it.as_bytes().eq_ignore_ascii_case(b"100-continue") => Ok(()),
         _ => Err(Rejection::new(
             Reason::ExpectationFailed,
             "The only expectation is `100-continue`.",
@@ -142,10 +171,6 @@ fn set_host<B>(request: &mut Request<B>, host: HeaderValue) {
 fn field_value(authority: &str) -> HeaderValue {
     HeaderValue::from_str(authority)
         .expect("an authority has only characters that a field may have")
-}
-
-fn count(headers: &HeaderMap, name: http::HeaderName) -> usize {
-    headers.get_all(name).iter().count()
 }
 
 #[cfg(test)]
