@@ -175,6 +175,9 @@ mod host;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 
+/// Any error: what services and bodies of others fail with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 pub use config_error::ConfigError;
 pub use identity::Identity;
 pub use matched_route::MatchedRoute;

@@ -1,12 +1,11 @@
 //! Fetching a small document over HTTP: one GET, no redirects, a cap on its size.
 
+use crate::BoxError;
 use std::{future::poll_fn, pin::pin, time::Duration};
 
 use bytes::Buf;
 use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use tower_service::Service;
-
-use super::refreshing::BoxError;
 
 /// A document, and for how long its source lets it be used.
 pub(crate) struct Document {

@@ -16,10 +16,10 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{
-    error::{BoxError, ClientError, ClientErrorKind},
+    error::{ClientError, ClientErrorKind},
     lease::Lease,
 };
-use crate::clock::Clock;
+use crate::{BoxError, clock::Clock};
 
 /// The one body that connections send: nothing, or the caller's in a box.
 ///

@@ -1,9 +1,7 @@
 //! Why a request got no response, or a body no end.
 
+use crate::BoxError;
 use std::{error::Error, fmt};
-
-/// Any error, on its way through the client.
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A request failed, or the response's body did. What went wrong beneath is its [`source`](Error::source).
 pub struct ClientError(Box<Parts>);

@@ -61,7 +61,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::{clock::Clock, guard::BoxFuture};
+use crate::{BoxError, clock::Clock, guard::BoxFuture};
 
 pub use body::IncomingBody;
 pub use error::{ClientError, ClientErrorKind};
@@ -69,7 +69,6 @@ pub use error::{ClientError, ClientErrorKind};
 pub use secure::{ClientTls, ClientTlsBuilder};
 pub use settings::HttpVersion;
 
-pub(crate) use error::BoxError;
 #[cfg(feature = "upstream")]
 pub(crate) use origin::Need;
 pub(crate) use origin::Origin;

@@ -16,7 +16,7 @@ use super::{
     Settings,
     body::{IncomingBody, Limits, RequestBody, Upload},
     connect::{self, Fresh},
-    error::{BoxError, ClientError, ClientErrorKind},
+    error::{ClientError, ClientErrorKind},
     exchange::{Failure, exchange},
     lease::Lease,
     place::{Address, Place},
@@ -24,6 +24,7 @@ use super::{
     settings::HttpVersion,
     timer::within,
 };
+use crate::BoxError;
 
 /// An origin server and the connections to it.
 #[derive(Debug)]

@@ -19,13 +19,13 @@ use tokio::{
 };
 
 use super::{
-    Asked, BoxError, Drained, Limits,
+    Asked, Drained, Limits,
     activity::Activity,
     connection::Accepted,
     tls::Acceptor,
     watch::{Stage, Watch},
 };
-use crate::{clock::Clock, event};
+use crate::{BoxError, clock::Clock, event};
 
 /// How long to wait when the process or the machine has no file descriptor left.
 const BACK_OFF: Duration = Duration::from_millis(200);

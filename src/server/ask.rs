@@ -18,14 +18,14 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    BoxError, Limits, PeerCertificate, RequestBody,
+    Limits, PeerCertificate, RequestBody,
     activity::Activity,
     answer::{Answer, Ticket},
     request_body::too_large,
 };
 use crate::{
-    body::Body, client_ip::PeerAddr, event, guard::Head, rejection::Rejection, reply::reply,
-    target::Scheme,
+    BoxError, body::Body, client_ip::PeerAddr, event, guard::Head, rejection::Rejection,
+    reply::reply, target::Scheme,
 };
 
 /// What the requests of a connection have in common.

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Asked, BoxError, Limits, PeerCertificate,
+    Asked, Limits, PeerCertificate,
     activity::Activity,
     ask::{Ask, Facts},
     io::{Reads, Watched},
@@ -20,7 +20,7 @@ use super::{
     tls::{Acceptor, Secured},
     watch::{Stage, Watch},
 };
-use crate::{client_ip::PeerAddr, target::Scheme};
+use crate::{BoxError, client_ip::PeerAddr, target::Scheme};
 
 /// A connection that was accepted.
 pub(super) struct Accepted {

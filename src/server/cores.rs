@@ -12,7 +12,8 @@ use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{Semaphore, watch};
 
-use super::{Asked, BoxError, Drained, Server};
+use super::{Asked, Drained, Server};
+use crate::BoxError;
 
 /// How many connections the kernel keeps until they are accepted.
 const BACKLOG: i32 = 4096;

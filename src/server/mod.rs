@@ -89,6 +89,7 @@ mod tls;
 mod tls;
 mod watch;
 
+use crate::BoxError;
 use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
@@ -104,9 +105,6 @@ pub use request_body::RequestBody;
 pub use settings::Server;
 #[cfg(feature = "tls")]
 pub use tls::ServerTls;
-
-/// Any error.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How a shutdown went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -24,9 +24,9 @@ use super::{
     upload::CleanTrailers,
 };
 use crate::{
-    Scheme,
+    BoxError, Scheme,
     body::Body,
-    client::{BoxError, ClientError, HttpVersion, IncomingBody, Need},
+    client::{ClientError, HttpVersion, IncomingBody, Need},
     client_ip::{ClientIp, peer},
     event,
     fields::{OwnFields, strip_hop_by_hop},

@@ -20,8 +20,9 @@ use tokio::{
 };
 use tower_gateway::target::Scheme;
 use tower_gateway::{
+    BoxError,
     clock::{Clock, ManualClock},
-    server::{BoxError, Drained, RequestBody, Server, listen},
+    server::{Drained, RequestBody, Server, listen},
 };
 
 /// A running server.

@@ -35,9 +35,7 @@ async fn an_error_is_answered_and_its_text_kept_back() {
 async fn served<S, B>(service: S, request: &str) -> String
 where
     S: tower_gateway::server::Asked<B>,
-    B: http_body::Body<Data = bytes::Bytes, Error: Into<tower_gateway::server::BoxError>>
-        + Send
-        + 'static,
+    B: http_body::Body<Data = bytes::Bytes, Error: Into<tower_gateway::BoxError>> + Send + 'static,
 {
     let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
     let addr = listener.local_addr().unwrap();

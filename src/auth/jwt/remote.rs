@@ -7,9 +7,10 @@ use tower_service::Service;
 
 use super::{key::Origin, key_set::KeySet};
 use crate::{
+    BoxError,
     auth::{
         fetch,
-        refreshing::{BoxError, Fetched, Health, Refreshing, Schedule},
+        refreshing::{Fetched, Health, Refreshing, Schedule},
     },
     clock::Clock,
     config_error::{ConfigError, Mistakes},

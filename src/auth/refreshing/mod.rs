@@ -33,12 +33,11 @@ use tokio::{
 use self::book::Book;
 pub(crate) use self::book::Schedule;
 use crate::{
+    BoxError,
     clock::{Clock, Sleep},
     config_error::ConfigError,
     event,
 };
-
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What a fetch brought.
 pub(crate) struct Fetched<T> {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{book::MAX_BACK_OFF, *};
-use crate::clock::ManualClock;
+use crate::{BoxError, clock::ManualClock};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const SECOND: Duration = Duration::from_secs(1);
