@@ -7,32 +7,41 @@
 //!
 //! What a client sent appears escaped and cut; its fields, its query and its credentials do not appear.
 
-use crate::{guard::Head, rejection::Rejection};
+#[cfg(feature = "metrics")]
+use metrics::{Key, Label, Level, Metadata};
+
+use crate::{
+    guard::{Guard, Head},
+    rejection::Rejection,
+};
 
 /// The target of decision events.
 #[cfg(feature = "tracing")]
 const DECISION: &str = "tower_gateway::decision";
 
-/// A layer let a request through.
-pub(crate) fn admitted(layer: &'static str, head: Head<'_>) {
+/// A guard let a request through.
+pub(crate) fn admitted<G: Guard>(head: Head<'_>) {
     #[cfg(feature = "metrics")]
-    count(layer, "admitted", "none");
+    count(Admitted::<G>::KEY);
     #[cfg(feature = "tracing")]
     tracing::debug!(
         target: DECISION,
-        layer,
+        layer = G::NAME,
         outcome = "admitted",
         method = %head.method(),
         path = %Shown(head.uri().path()),
         client = head.get::<crate::client_ip::ClientIp>().map(|it| tracing::field::display(it.ip())),
     );
-    let _ = (layer, head);
+    let _ = head;
 }
 
 /// A layer answered a request itself.
 pub(crate) fn refused(layer: &'static str, head: Head<'_>, rejection: &Rejection) {
     #[cfg(feature = "metrics")]
-    count(layer, "refused", rejection.reason().name());
+    {
+        let labels = labels(layer, "refused", rejection.reason().name());
+        count(&Key::from_parts(DECISIONS, labels.to_vec()));
+    }
     #[cfg(feature = "tracing")]
     {
         macro_rules! refused {
@@ -70,12 +79,32 @@ pub(crate) fn warning(component: &'static str, message: &str, cause: &dyn std::f
 }
 
 #[cfg(feature = "metrics")]
-fn count(layer: &'static str, outcome: &'static str, reason: &'static str) {
-    metrics::counter!(
-        "tower_gateway_decisions_total",
-        "layer" => layer, "outcome" => outcome, "reason" => reason
-    )
-    .increment(1);
+const DECISIONS: &str = "tower_gateway_decisions_total";
+
+/// What a guard's admissions are counted under, made when the program is: admission allocates nothing.
+#[cfg(feature = "metrics")]
+struct Admitted<G>(std::marker::PhantomData<G>);
+
+#[cfg(feature = "metrics")]
+impl<G: Guard> Admitted<G> {
+    const LABELS: &'static [Label] = &labels(G::NAME, "admitted", "none");
+    const KEY: &'static Key = &Key::from_static_parts(DECISIONS, Self::LABELS);
+}
+
+#[cfg(feature = "metrics")]
+const fn labels(layer: &'static str, outcome: &'static str, reason: &'static str) -> [Label; 3] {
+    [
+        Label::from_static_parts("layer", layer),
+        Label::from_static_parts("outcome", outcome),
+        Label::from_static_parts("reason", reason),
+    ]
+}
+
+#[cfg(feature = "metrics")]
+fn count(key: &Key) {
+    static METADATA: Metadata<'_> =
+        Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+    metrics::with_recorder(|recorder| recorder.register_counter(key, &METADATA).increment(1));
 }
 
 /// Text of a client's: escaped, on one line, cut at 256 bytes.

@@ -283,7 +283,7 @@ where
         let state = match self.guard.check(head) {
             Verdict::Now(Ok(mut pass)) => {
                 pass.enter(&mut request);
-                event::admitted(G::NAME, Head::of(&request));
+                event::admitted::<G>(Head::of(&request));
                 State::Inside { future: self.inner.call(request), pass }
             }
             Verdict::Now(Err(rejection)) => {
@@ -351,7 +351,7 @@ where
                     match decision {
                         Ok(mut pass) => {
                             pass.enter(&mut request);
-                            event::admitted(G::NAME, Head::of(&request));
+                            event::admitted::<G>(Head::of(&request));
                             State::Inside { future: service.call(request), pass }
                         }
                         Err(rejection) => {
