@@ -21,6 +21,7 @@ impl Cost {
         Self { nanos: self.nanos - other.nanos, allocations: self.allocations - other.allocations }
     }
 
+    #[allow(dead_code, reason = "a test asserts, and prints nothing")]
     pub fn report(self, name: &str) {
         println!("{name:<52} {:8.1} ns {:6.2} allocations", self.nanos, self.allocations);
     }

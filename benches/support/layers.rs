@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service, ServiceBuilder};
 use tower_gateway::{
-    auth::jwt::{Algorithm, Issuer, JwtLayer, KeySet},
+    auth::jwt::{Issuer, JwtLayer, KeySet},
     client_ip::{ClientIpLayer, PeerAddr},
     guard::{Guard, GuardLayer, Head, Verdict},
     key,
