@@ -149,3 +149,64 @@ mod tests {
         assert_eq!(long.chars().count(), 129);
     }
 }
+
+#[cfg(all(test, feature = "metrics"))]
+mod metrics_tests {
+    use std::sync::Mutex;
+
+    use http::Request;
+    use metrics::{Counter, Gauge, Histogram, KeyName, Recorder, SharedString, Unit};
+
+    use super::*;
+    use crate::guard::Verdict;
+
+    /// Keeps the keys of the counters that are asked for.
+    #[derive(Default)]
+    struct Keys(Mutex<Vec<String>>);
+
+    impl Recorder for Keys {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            self.0.lock().unwrap().push(key.to_string());
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    struct Door;
+
+    impl Guard for Door {
+        const NAME: &'static str = "door";
+        type Pass = ();
+
+        fn check(&self, _: Head<'_>) -> Verdict<()> {
+            Verdict::admit(())
+        }
+    }
+
+    #[test]
+    fn admissions_and_refusals_are_counted_under_the_same_name_and_labels() {
+        let keys = Keys::default();
+        let request = Request::new(());
+        metrics::with_local_recorder(&keys, || {
+            admitted::<Door>(Head::of(&request));
+            refused(Door::NAME, Head::of(&request), &Rejection::forbidden("No."));
+        });
+        let keys = keys.0.lock().unwrap();
+        let key = |outcome: &'static str, reason: &'static str| {
+            let labels = [("layer", "door"), ("outcome", outcome), ("reason", reason)];
+            Key::from_parts(DECISIONS, &labels).to_string()
+        };
+        assert_eq!(*keys, [key("admitted", "none"), key("refused", "forbidden")]);
+    }
+}
