@@ -1,58 +1,24 @@
 //! What one decision costs: nanoseconds and allocations, beside a crate that does the same work.
 //!
-//! `cargo bench --features rate-limit,route --bench decisions`. Each line is the fastest of many runs; the
+//! `cargo bench --all-features --bench decisions`. Each line is the fastest of many runs; the
 //! layers' lines are whole calls over a service that does nothing, less the same call without the layer.
 
-use std::{alloc::System, convert::Infallible, future::ready, hint::black_box, net::SocketAddr};
+use std::{convert::Infallible, future::ready, hint::black_box, net::SocketAddr};
 
 use futures_util::FutureExt;
 use http::{Request, Response};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use stats_alloc::Region;
 use tower::{Layer, Service, service_fn};
 use tower_gateway::{
     client_ip::PeerAddr,
-    clock::Clock,
     key,
     rate_limit::{Quota, RateLimitLayer},
     route::{Route, RouteLayer, Routes},
 };
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-#[derive(Clone, Copy)]
-struct Cost {
-    nanos: f64,
-    allocations: f64,
-}
-
-/// The fastest of many short runs of `operation`, which gets the number of its turn.
-fn cost(mut operation: impl FnMut(usize)) -> Cost {
-    const RUNS: usize = 200;
-    const TURNS: usize = 5_000;
-    let clock = Clock::system();
-    let mut best = Cost { nanos: f64::MAX, allocations: f64::MAX };
-    for run in 0..RUNS {
-        let region = Region::new(ALLOCATOR);
-        let start = clock.now();
-        (run * TURNS..(run + 1) * TURNS).for_each(&mut operation);
-        let nanos = (clock.now() - start).as_nanos() as f64 / TURNS as f64;
-        let allocations = region.change().allocations as f64 / TURNS as f64;
-        best.nanos = best.nanos.min(nanos);
-        best.allocations = best.allocations.min(allocations);
-    }
-    best
-}
-
-fn report(name: &str, cost: Cost, without: Cost) {
-    println!(
-        "{name:<52} {:8.1} ns {:6.2} allocations",
-        cost.nanos - without.nanos,
-        cost.allocations - without.allocations
-    );
-}
-
-const NOTHING: Cost = Cost { nanos: 0.0, allocations: 0.0 };
+#[path = "support/cost.rs"]
+mod cost;
+use cost::{ALLOCATOR, cost};
 
 fn leaf()
 -> impl Service<Request<()>, Response = Response<String>, Error = Infallible, Future: Send> + Clone
@@ -83,7 +49,7 @@ fn rate_limit() {
     let endless = || RateLimitLayer::new(Quota::per_second(u32::MAX), key::client_ip());
     let limited = |name, layer: RateLimitLayer<key::ClientIp>, clients: usize| {
         let mut service = layer.layer(leaf());
-        report(name, cost(|n| call(&mut service, from(n % clients))), without);
+        cost(|n| call(&mut service, from(n % clients))).beyond(without).report(name);
     };
     limited("limit, one client, admitted", endless(), 1);
     limited("limit, one client, admitted, no fields", endless().hide_fields(), 1);
@@ -99,8 +65,8 @@ fn rate_limit() {
             black_box(peer.check_key(&ip).is_ok());
         })
     };
-    report("governor's own keyed limiter, one client", check(1), NOTHING);
-    report("governor's own keyed limiter, 100,000 clients", check(100_000), NOTHING);
+    check(1).report("governor's own keyed limiter, one client");
+    check(100_000).report("governor's own keyed limiter, 100,000 clients");
 }
 
 /// What a limit holds after so many clients: no more after five times its maximum.
@@ -150,11 +116,11 @@ fn route() {
             ("nothing matches", "/v2/service7/things"),
         ] {
             let name = format!("route, {} routes, {what}", 2 * count);
-            report(&name, cost(|_| call(&mut service, at(path))), without);
+            cost(|_| call(&mut service, at(path))).beyond(without).report(&name);
             let found = cost(|_| {
                 black_box(peer.at(black_box(path)).is_ok());
             });
-            report(&format!("  matchit alone, {what}"), found, NOTHING);
+            found.report(&format!("  matchit alone, {what}"));
         }
     }
 }

@@ -7,6 +7,9 @@
 //!
 //! What a client sent appears escaped and cut; its fields, its query and its credentials do not appear.
 
+#[cfg(feature = "metrics")]
+use metrics::{Key, Label, Level, Metadata};
+
 use crate::{
     guard::{Guard, Head},
     rejection::Rejection,
@@ -19,7 +22,7 @@ const DECISION: &str = "tower_gateway::decision";
 /// A guard let a request through.
 pub(crate) fn admitted<G: Guard>(head: Head<'_>) {
     #[cfg(feature = "metrics")]
-    count(&metrics::Key::from_static_parts(DECISIONS, Admissions::<G>::LABELS));
+    count(Admitted::<G>::KEY);
     #[cfg(feature = "tracing")]
     tracing::debug!(
         target: DECISION,
@@ -35,14 +38,10 @@ pub(crate) fn admitted<G: Guard>(head: Head<'_>) {
 /// A layer answered a request itself.
 pub(crate) fn refused(layer: &'static str, head: Head<'_>, rejection: &Rejection) {
     #[cfg(feature = "metrics")]
-    count(&metrics::Key::from_parts(
-        DECISIONS,
-        vec![
-            metrics::Label::from_static_parts("layer", layer),
-            metrics::Label::from_static_parts("outcome", "refused"),
-            metrics::Label::from_static_parts("reason", rejection.reason().name()),
-        ],
-    ));
+    {
+        let labels = labels(layer, "refused", rejection.reason().name());
+        count(&Key::from_parts(DECISIONS, labels.to_vec()));
+    }
     #[cfg(feature = "tracing")]
     {
         macro_rules! refused {
@@ -82,24 +81,30 @@ pub(crate) fn warning(component: &'static str, message: &str, cause: &dyn std::f
 #[cfg(feature = "metrics")]
 const DECISIONS: &str = "tower_gateway_decisions_total";
 
-/// The labels of a guard's admissions, made at compile time: they are counted for every request.
+/// What a guard's admissions are counted under, made when the program is: admission allocates nothing.
 #[cfg(feature = "metrics")]
-struct Admissions<G>(std::marker::PhantomData<G>);
+struct Admitted<G>(std::marker::PhantomData<G>);
 
 #[cfg(feature = "metrics")]
-impl<G: Guard> Admissions<G> {
-    const LABELS: &'static [metrics::Label] = &[
-        metrics::Label::from_static_parts("layer", G::NAME),
-        metrics::Label::from_static_parts("outcome", "admitted"),
-        metrics::Label::from_static_parts("reason", "none"),
-    ];
+impl<G: Guard> Admitted<G> {
+    const LABELS: &'static [Label] = &labels(G::NAME, "admitted", "none");
+    const KEY: &'static Key = &Key::from_static_parts(DECISIONS, Self::LABELS);
 }
 
 #[cfg(feature = "metrics")]
-fn count(decision: &metrics::Key) {
-    static METADATA: metrics::Metadata<'static> =
-        metrics::Metadata::new("tower_gateway", metrics::Level::INFO, Some(module_path!()));
-    metrics::with_recorder(|recorder| recorder.register_counter(decision, &METADATA).increment(1));
+const fn labels(layer: &'static str, outcome: &'static str, reason: &'static str) -> [Label; 3] {
+    [
+        Label::from_static_parts("layer", layer),
+        Label::from_static_parts("outcome", outcome),
+        Label::from_static_parts("reason", reason),
+    ]
+}
+
+#[cfg(feature = "metrics")]
+fn count(key: &Key) {
+    static METADATA: Metadata<'_> =
+        Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+    metrics::with_recorder(|recorder| recorder.register_counter(key, &METADATA).increment(1));
 }
 
 /// Text of a client's: escaped, on one line, cut at 256 bytes.
@@ -142,5 +147,66 @@ mod tests {
         assert_eq!(Shown("/a\u{1b}[2J\r\nb").to_string(), "/a\\u{1b}[2J\\r\\nb");
         let long = Shown(&"é".repeat(500)).to_string();
         assert_eq!(long.chars().count(), 129);
+    }
+}
+
+#[cfg(all(test, feature = "metrics"))]
+mod metrics_tests {
+    use std::sync::Mutex;
+
+    use http::Request;
+    use metrics::{Counter, Gauge, Histogram, KeyName, Recorder, SharedString, Unit};
+
+    use super::*;
+    use crate::guard::Verdict;
+
+    /// Keeps the keys of the counters that are asked for.
+    #[derive(Default)]
+    struct Keys(Mutex<Vec<String>>);
+
+    impl Recorder for Keys {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            self.0.lock().unwrap().push(key.to_string());
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    struct Door;
+
+    impl Guard for Door {
+        const NAME: &'static str = "door";
+        type Pass = ();
+
+        fn check(&self, _: Head<'_>) -> Verdict<()> {
+            Verdict::admit(())
+        }
+    }
+
+    #[test]
+    fn admissions_and_refusals_are_counted_under_the_same_name_and_labels() {
+        let keys = Keys::default();
+        let request = Request::new(());
+        metrics::with_local_recorder(&keys, || {
+            admitted::<Door>(Head::of(&request));
+            refused(Door::NAME, Head::of(&request), &Rejection::forbidden("No."));
+        });
+        let keys = keys.0.lock().unwrap();
+        let key = |outcome: &'static str, reason: &'static str| {
+            let labels = [("layer", "door"), ("outcome", outcome), ("reason", reason)];
+            Key::from_parts(DECISIONS, &labels).to_string()
+        };
+        assert_eq!(*keys, [key("admitted", "none"), key("refused", "forbidden")]);
     }
 }

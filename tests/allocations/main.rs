@@ -1,0 +1,50 @@
+//! How often each layer turns to the heap for a request that it decides at once, and for what.
+//!
+//! The counts are of the whole process, so this crate has one test only.
+#![allow(unreachable_pub)]
+
+#[path = "../../benches/support/cost.rs"]
+mod cost;
+#[path = "../../benches/support/layers.rs"]
+mod layers;
+#[path = "../support/tokens.rs"]
+#[allow(dead_code)]
+mod tokens;
+
+/// Admissions, and what each allocates for. Refusals are answers with a document, and not pinned.
+const EXPECTED: [(&str, usize, &str); 14] = [
+    (layers::NOTHING, 0, "the engine allocates nothing, nor do events that nobody hears"),
+    ("client address, of the peer", 1, "the extension, which `http` boxes"),
+    ("client address, one proxy", 1, "the extension; the field is read where it stands"),
+    ("limit, admitted, no fields", 0, "the key is written on the stack, and known to the store"),
+    (
+        "limit, admitted",
+        3,
+        "the value of `RateLimit`, and a header map that was empty: its two parts",
+    ),
+    ("token, HS256", 6, "claims and signature decoded, identity (3), extension"),
+    ("token, RS256", 9, "as HS256, and a verifier that copies modulus and exponent (3)"),
+    ("token, ES256", 8, "as HS256, and a verifier that copies the point (2)"),
+    ("token, HS256, claim forwarded", 7, "as HS256, and the field's value"),
+    ("route, prefix", 1, "the extension: pattern and captures are shared or inline"),
+    ("route, prefix that is cut off", 2, "the extension, and the shorter path"),
+    ("route, capture", 1, "the extension: what is captured is a range of the path"),
+    ("route, default", 0, "nothing is left in the request"),
+    (
+        "all four: address, limit, HS256, prefix",
+        12,
+        "the sum, and the map of extensions grows once, at the fourth",
+    ),
+];
+
+#[test]
+fn each_layer_allocates_what_its_work_needs_and_no_more() {
+    let measured = layers::measure();
+    let off = EXPECTED.iter().filter_map(|(name, allocations, what_for)| {
+        let row = measured.iter().find(|it| it.name == *name).expect("a row of the table");
+        let counted = row.cost.allocations;
+        let as_told = counted == *allocations as f64;
+        (!as_told).then(|| format!("{name}: {counted}, not {allocations}: {what_for}"))
+    });
+    assert_eq!(off.collect::<Vec<_>>(), [""; 0]);
+}
