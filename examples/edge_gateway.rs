@@ -5,7 +5,7 @@
 
 use std::{
     error::Error, fs::read_to_string as read, io::IsTerminal, net::SocketAddr, num::NonZeroUsize,
-    path::Path,
+    process::ExitCode,
 };
 
 use clap::Parser;
@@ -63,8 +63,17 @@ struct Settings {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let settings = Settings::parse();
+async fn main() -> ExitCode {
+    match run(Settings::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("edge_gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let log =
         EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new("tower_gateway=debug"))?;
     let colours = std::io::stdout().is_terminal();
@@ -74,8 +83,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let users = origin(&settings.users, "users").await?;
     let default = origin(&settings.default, "default").await?;
     let keys = match settings.jwks.as_deref() {
-        Some(file) if Path::new(file).exists() => Keys::from(KeySet::from_jwks(read(file)?)?),
-        Some(url) => Jwks::remote(url, HttpClient::new()).start()?.into(),
+        Some(url) if url.contains("://") => Jwks::remote(url, HttpClient::new()).start()?.into(),
+        Some(file) => {
+            let document = read(file).map_err(|error| format!("cannot read {file}: {error}"))?;
+            Keys::from(KeySet::from_jwks(document)?)
+        }
         None => {
             let url = format!("http://{}/jwks.json", demo::spawn(demo.jwks()).await?);
             Jwks::remote(url, HttpClient::new()).start()?.into()

@@ -24,10 +24,10 @@ const BACKLOG: i32 = 4096;
 ///
 /// When the address cannot be bound.
 pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    bind(addr, false)
+    bind(addr, false).map_err(|error| unavailable(addr, &error))
 }
 
-/// `shared`: other listeners of this process may have the port too.
+/// `shared`: other listeners of this process have the port already.
 fn bind(addr: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     #[cfg(unix)]
@@ -40,6 +40,23 @@ fn bind(addr: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     let _ = shared;
     Ok(socket.into())
+}
+
+/// A listener for each core, all on the address of the first.
+fn listen_each(addr: SocketAddr, cores: NonZeroUsize) -> io::Result<Vec<TcpListener>> {
+    // Alone, and only then shared: into a port that is shared from the start the kernel lets another gateway of
+    // the same user too, and each of them gets some of the connections.
+    let first = bind(addr, false).map_err(|error| unavailable(addr, &error))?;
+    #[cfg(unix)]
+    socket2::SockRef::from(&first).set_reuse_port(true)?;
+    let addr = first.local_addr()?;
+    let rest = (1..cores.get()).map(|_| bind(addr, true));
+    std::iter::once(Ok(first)).chain(rest).collect()
+}
+
+/// Says which address it was: the system's error does not.
+fn unavailable(addr: SocketAddr, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}"))
 }
 
 /// A server that runs on threads of its own. Created by [`Server::serve_per_core`].
@@ -83,7 +100,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound or a thread cannot be started; then nothing is left running.
+    /// When the address cannot be bound, another server's included that shares its port among its own cores, or a
+    /// thread cannot be started; then nothing is left running.
     pub fn serve_per_core<F, S, B>(
         self,
         addr: SocketAddr,
@@ -95,12 +113,8 @@ impl Server {
         S: Asked<B>,
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let first = bind(addr, true)?;
-        let addr = first.local_addr()?;
-        let mut listeners = vec![first];
-        for _ in 1..cores.get() {
-            listeners.push(bind(addr, true)?);
-        }
+        let listeners = listen_each(addr, cores)?;
+        let addr = listeners[0].local_addr()?;
         let make_service = Arc::new(make_service);
         let places = self.places();
         let (stop, _) = watch::channel(());

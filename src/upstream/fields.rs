@@ -1,29 +1,42 @@
 //! Which fields pass: what nobody but the gateway may say, and what may stand in a trailer section.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use smallvec::SmallVec;
 
 use crate::fields::{OwnFields, same_name};
 
 /// Fields by which a proxy speaks to the next hop, and which a client forges to be somebody else, or somewhere
 /// else (RFC 9440 §4 for the certificates). All of `X-Forwarded-*` belongs to them.
-const SPOKEN_BY_PROXIES: [&str; 15] = [
+const SPOKEN_BY_PROXIES: [&str; 25] = [
     "forwarded",
+    "forwarded-for",
     "client-cert",
     "client-cert-chain",
     "cf-connecting-ip",
     "cf-connecting-ipv6",
+    "fastly-client-ip",
+    "front-end-https",
+    "proxy", // CGI hands it on as HTTP_PROXY: CVE-2016-5385
+    "proxy-client-ip",
     "true-client-ip",
+    "wl-proxy-client-ip",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-forwarded",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-original-forwarded-for",
     "x-original-host",
     "x-original-url",
     "x-real-ip",
     "x-rewrite-url",
+    "x-scheme",
+    "x-url-scheme",
 ];
+
+/// Fields that frame a message, under other spellings: no recipient may take them for the real ones.
+const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
 
 const X_FORWARDED: &str = "x-forwarded-";
 
@@ -48,12 +61,13 @@ pub(super) fn remove_forged(headers: &mut HeaderMap, kept: Kept) {
 }
 
 fn is_spoken_by_proxies(name: &str) -> bool {
-    if !matches!(name.as_bytes().first(), Some(b'c' | b'f' | b't' | b'x')) {
+    if !matches!(name.as_bytes().first(), Some(b'c' | b'f' | b'p' | b't' | b'w' | b'x')) {
         return false;
     }
     let forwarded = name.get(..X_FORWARDED.len());
     forwarded.is_some_and(|prefix| same_name(prefix, X_FORWARDED))
         || SPOKEN_BY_PROXIES.iter().any(|known| same_name(name, known))
+        || FRAMING.iter().any(|known| name != *known && same_name(name, known))
 }
 
 /// Exactly the field: an alias of it is never kept.
@@ -64,6 +78,17 @@ fn is_kept(name: &str, kept: Kept) -> bool {
         | "x-forwarded-prefix" => kept.x_forwarded,
         _ => false,
     }
+}
+
+/// HTTP/2 may send a line for each cookie; other recipients read one field (RFC 9113 §8.2.3).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    let lines = headers.get_all(header::COOKIE);
+    if lines.iter().nth(1).is_none() {
+        return;
+    }
+    let lines: Vec<_> = lines.iter().map(HeaderValue::as_bytes).collect();
+    let joined = HeaderValue::from_bytes(&lines.join(&b"; "[..]));
+    headers.insert(header::COOKIE, joined.expect("values joined by visible octets are a value"));
 }
 
 /// Fields that must not stand in a trailer section: framing, routing, authentication, request modifiers, content
@@ -128,7 +153,6 @@ pub(super) fn clean_trailers(trailers: &mut HeaderMap, own: Option<&OwnFields>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn map(names: &[&'static str]) -> HeaderMap {
         let field = |name: &&'static str| (name.parse().unwrap(), HeaderValue::from_static("1"));
@@ -156,7 +180,7 @@ mod tests {
 
     #[test]
     fn other_fields_stay() {
-        let names = ["x-forwarded", "x-request-id", "content-type", "cookie", "te", "traceparent"];
+        let names = ["x-forwarder", "x-request-id", "content-type", "cookie", "te", "traceparent"];
         assert_eq!(left(&names, Kept::default()), names);
     }
 

@@ -3,7 +3,7 @@
 //! Transfer codings belong to one connection; the next one frames anew. So what a message says must be what was
 //! read, and nothing is left in it that a recipient could read in another way (RFC 9112 §6).
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::rejection::{Reason, Rejection};
 
@@ -44,9 +44,14 @@ fn normalise(headers: &mut HeaderMap) -> Result<(), UnknownCoding> {
         return known.then_some(()).ok_or(UnknownCoding);
     }
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    if let (Some(length), Some(_)) = (lengths.next(), lengths.next()) {
-        let length = length.clone(); // hyper has seen to it that they agree
-        headers.insert(header::CONTENT_LENGTH, length);
+    if let Some(first) = lengths.next() {
+        // hyper has seen to it that they agree, on several lines or in one as `5, 5`.
+        let length = first.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default();
+        if lengths.next().is_some() || length.len() < first.len() {
+            let length = HeaderValue::from_bytes(length.trim_ascii());
+            headers
+                .insert(header::CONTENT_LENGTH, length.expect("a part of a field's value is one"));
+        }
     }
     Ok(())
 }
@@ -54,7 +59,7 @@ fn normalise(headers: &mut HeaderMap) -> Result<(), UnknownCoding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
 
     fn normalised(fields: &[(HeaderName, &'static str)]) -> Result<Vec<String>, UnknownCoding> {
         let mut headers = HeaderMap::new();
@@ -72,6 +77,7 @@ mod tests {
         use header::{CONTENT_LENGTH as CL, TRANSFER_ENCODING as TE};
         assert_eq!(normalised(&[(CL, "5")]).unwrap(), ["content-length: 5"]);
         assert_eq!(normalised(&[(CL, "5"), (CL, "5")]).unwrap(), ["content-length: 5"]);
+        assert_eq!(normalised(&[(CL, "5 , 5")]).unwrap(), ["content-length: 5"]);
         assert_eq!(
             normalised(&[(CL, "5"), (TE, "Chunked")]).unwrap(),
             ["transfer-encoding: Chunked"]

@@ -25,8 +25,9 @@
 //! ```
 //!
 //! **What is sent.** Path and query go byte for byte as they stand in the request's URI, behind the origin's own
-//! path if it has one. `Host` is the origin's, unless [`preserve_host`](Upstream::preserve_host). Hop-by-hop
-//! fields are removed in both directions (RFC 9110 §7.6.1).
+//! path if it has one: out of that, a path with dot segments might lead, and is refused with 400. `Host` is the origin's, unless [`preserve_host`](Upstream::preserve_host). Hop-by-hop
+//! fields are removed in both directions (RFC 9110 §7.6.1), and so is `Expect`: whoever reads the client's content
+//! has said 100 to it. The lines of `Cookie` become one (RFC 9113 §8.2.3).
 //!
 //! **What a client may not say.** `X-Forwarded-*`, `Forwarded`, `X-Real-IP`, `Client-Cert`, `X-Original-URL`,
 //! `X-HTTP-Method-Override` and their kin are always removed, under every spelling that a server might take for

@@ -13,12 +13,13 @@ use http::{
     uri::PathAndQuery,
 };
 use hyper::upgrade::OnUpgrade;
+use percent_encoding::percent_decode_str;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
     Inner, Upstream, failure,
-    fields::{Kept, remove_forged},
+    fields::{Kept, join_cookies, remove_forged},
     forwarded::{self, Hop},
     framing, upgrade,
     upload::CleanTrailers,
@@ -121,6 +122,14 @@ fn refuse<B>(
     reply(Head::from(&head), rejection)
 }
 
+/// Whether the path might lead out of the base path: it has a dot segment, in any spelling that a server decodes.
+fn climbs(path: &str) -> bool {
+    let octets: Vec<u8> = percent_decode_str(path).collect();
+    let mut segments = octets.split(|octet| matches!(octet, b'/' | b'\\'));
+    segments
+        .any(|segment| matches!(segment.split(|octet| *octet == b';').next(), Some(b"." | b"..")))
+}
+
 /// A request that is ready to be sent, what it needs, and the client's end if it asks for an upgrade.
 type Outgoing<B> = (Request<CleanTrailers<B>>, Need, Option<OnUpgrade>);
 
@@ -166,6 +175,9 @@ impl Inner {
             upgrade::withhold(&mut head.headers);
         }
         self.say_who_asks(head, host.as_ref());
+        join_cookies(&mut head.headers);
+        // Whoever reads the content from the client says 100 to it: here, the content is sent at once.
+        head.headers.remove(header::EXPECT);
         head.headers.remove(header::HOST);
         if let Some(host) = host.filter(|_| self.policy.preserve_host) {
             head.headers.insert(header::HOST, host);
@@ -208,6 +220,9 @@ impl Inner {
         let Some(base) = &self.policy.base else {
             return Ok(target.cloned().map_or_else(Uri::default, Uri::from));
         };
+        if climbs(uri.path()) {
+            return Err(Rejection::malformed("The path contains a dot segment."));
+        }
         match target.map_or("/", PathAndQuery::as_str) {
             "*" => Ok(Uri::from(PathAndQuery::from_static("*"))),
             target => {

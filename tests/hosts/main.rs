@@ -4,4 +4,5 @@
 mod support;
 
 mod axum;
+mod hyper;
 mod tonic;

@@ -1,24 +1,114 @@
-use std::time::Duration;
+use std::{future::pending, net::SocketAddr, time::Duration};
 
 use tokio::net::TcpListener;
 use tonic::{
-    Code,
+    Code, Request,
     transport::{Channel, Server, server::TcpIncoming},
 };
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-use tonic_types::StatusExt;
-use tower_gateway::{
-    clock::Clock,
-    key,
-    rate_limit::{Quota, RateLimitLayer},
+use tonic_health::{
+    ServingStatus,
+    pb::{HealthCheckRequest, health_client::HealthClient},
+    server::HealthReporter,
 };
+use tonic_types::StatusExt;
+use tower::ServiceBuilder;
+use tower_gateway::{
+    auth::jwt::{Algorithm, Issuer, JwtLayer, KeySet},
+    client_ip::ClientIpLayer,
+    clock::Clock,
+    key::{self, Key},
+    rate_limit::{Quota, RateLimitLayer},
+    server,
+    upstream::Upstream,
+};
+
+use crate::support::tokens::{AUDIENCE, ISSUER, SECRET, claims, hs256};
+
+fn jwt() -> JwtLayer {
+    let keys = KeySet::from_secret(Algorithm::HS256, SECRET).unwrap();
+    let issuer = Issuer::new(ISSUER, keys).audience(AUDIENCE);
+    JwtLayer::new(issuer).unwrap().clock(Clock::manual().0)
+}
+
+/// Five calls of each subject, and then one in twelve minutes: the clock stands still.
+fn five() -> RateLimitLayer<impl Key + Clone> {
+    RateLimitLayer::new(Quota::per_hour(5), key::subject()).name("calls").clock(Clock::manual().0)
+}
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    (listener, addr)
+}
+
+#[tokio::test]
+async fn a_client_of_tonics_server_sees_real_status_codes_and_streams() {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let (listener, addr) = listen().await;
+    let gate = ServiceBuilder::new().layer(ClientIpLayer::direct()).layer(jwt()).layer(five());
+    let server = Server::builder().layer(gate).add_service(health);
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    see_it_all(addr, reporter).await;
+}
+
+#[tokio::test]
+async fn so_does_a_client_of_the_gateway_in_front_of_it() {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let (listener, origin) = listen().await;
+    let server = Server::builder().add_service(health);
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+
+    let upstream = Upstream::new(format!("http://{origin}")).unwrap().http2();
+    let gate = ServiceBuilder::new().layer(ClientIpLayer::direct()).layer(jwt()).layer(five());
+    let listener = server::listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(server::Server::new().serve(listener, gate.service(upstream), pending()));
+    see_it_all(addr, reporter).await;
+}
+
+/// A refusal of each kind, an error of the service's own, and a stream whose messages come one by one.
+async fn see_it_all(addr: SocketAddr, reporter: HealthReporter) {
+    let channel = Channel::from_shared(format!("http://{addr}")).unwrap();
+    let mut client = HealthClient::new(channel.connect().await.unwrap());
+
+    let anonymous = client.check(HealthCheckRequest::default()).await.unwrap_err();
+    assert_eq!(anonymous.code(), Code::Unauthenticated);
+    let challenge = anonymous.metadata().get("www-authenticate").unwrap().to_str().unwrap();
+    assert!(challenge.starts_with("Bearer "), "{challenge}");
+
+    let mut states = client.watch(call("")).await.unwrap().into_inner();
+    assert_eq!(states.message().await.unwrap().unwrap().status, ServingStatus::Serving as i32);
+    for status in [ServingStatus::NotServing, ServingStatus::Serving, ServingStatus::NotServing] {
+        reporter.set_service_status("", status).await;
+        let state = states.message().await.unwrap().unwrap();
+        assert_eq!(state.status, status as i32, "each message when it is sent");
+    }
+    drop(states);
+
+    let unknown = client.check(call("nobody")).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::NotFound, "the service's own status passes");
+    for _ in 0..3 {
+        client.check(call("")).await.unwrap();
+    }
+    let limited = client.check(call("")).await.unwrap_err();
+    assert_eq!(limited.code(), Code::ResourceExhausted);
+    let delay = limited.get_error_details().retry_info().unwrap().retry_delay;
+    assert_eq!(delay, Some(Duration::from_secs(12 * 60)));
+}
+
+/// A call by alice about this service.
+fn call(service: &str) -> Request<HealthCheckRequest> {
+    let mut request = Request::new(HealthCheckRequest { service: service.to_owned() });
+    let token = format!("Bearer {}", hs256(&claims())).parse().unwrap();
+    request.metadata_mut().insert("authorization", token);
+    request
+}
 
 #[tokio::test]
 async fn a_client_over_its_limit_reads_when_to_come_back() {
     let limit = RateLimitLayer::new(Quota::per_minute(2), key::client_ip()).name("calls");
     let (_, health) = tonic_health::server::health_reporter();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
+    let (listener, addr) = listen().await;
     let server = Server::builder()
         .layer(limit.clock(Clock::manual().0))
         .add_service(health)

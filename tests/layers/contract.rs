@@ -1,11 +1,24 @@
 //! Every layer through the same checklist, over a strict inner service.
 
-use http::Request;
+use std::net::SocketAddr;
+
+use http::{Request, Response};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_gateway::{
-    client_ip::ClientIpLayer,
+    auth::jwt::{Algorithm, Issuer, Jwks, JwtLayer, KeySet, Keys},
+    client_ip::{ClientIpLayer, PeerAddr},
+    clock::Clock,
     guard::{Guard, GuardLayer, Head, Verdict},
+    key,
+    rate_limit::{Quota, RateLimitLayer},
     rejection::Rejection,
-    test_util::Contract,
+    route::{Route, RouteLayer, Routes},
+    test_util::{Contract, Frames, TestError},
+};
+
+use crate::support::{
+    idp::Idp,
+    tokens::{AUDIENCE, ISSUER, SECRET, claims, es256, hs256, jwks},
 };
 
 /// Admits what says please; answers at once or after a pause.
@@ -55,6 +68,92 @@ async fn a_guard_that_waits() {
 #[tokio::test]
 async fn client_ip() {
     Contract::new(rude).check(ClientIpLayer::direct()).await;
+}
+
+fn jwt(keys: impl Into<Keys>) -> JwtLayer {
+    let issuer = Issuer::new(ISSUER, keys).audience(AUDIENCE);
+    JwtLayer::new(issuer).unwrap().clock(Clock::manual().0)
+}
+
+fn bearing(token: String) -> impl Fn() -> Request<()> {
+    move || Request::get("/").header("authorization", format!("Bearer {token}")).body(()).unwrap()
+}
+
+#[tokio::test]
+async fn jwt_that_knows_the_key() {
+    let layer = jwt(KeySet::from_secret(Algorithm::HS256, SECRET).unwrap());
+    Contract::new(bearing(hs256(&claims()))).refuses(rude).check(layer.clone()).await;
+    let forged = bearing(hs256(&claims()) + "A");
+    Contract::new(bearing(hs256(&claims()))).refuses(forged).check(layer).await;
+}
+
+#[tokio::test]
+async fn jwt_that_waits_for_its_keys() {
+    let (clock, _time) = Clock::manual();
+    let idp = Idp::new(&clock, jwks([es256()]));
+    let keys = Jwks::remote("https://id.example/jwks", idp.client()).clock(clock);
+    let layer = jwt(keys.start().unwrap());
+    Contract::new(bearing(es256().token(&claims()))).refuses(rude).check(layer).await;
+    assert_eq!(idp.fetches(), 1);
+}
+
+/// Of no more than 100 requests each, and the clock stands still.
+fn limit() -> RateLimitLayer<impl key::Key + Clone> {
+    RateLimitLayer::new(Quota::per_hour(100), key::client_ip()).clock(Clock::manual().0)
+}
+
+fn from(peer: &'static str) -> impl Fn() -> Request<()> {
+    let peer: SocketAddr = peer.parse().unwrap();
+    move || Request::get("/").extension(PeerAddr(peer)).body(()).unwrap()
+}
+
+#[tokio::test]
+async fn rate_limit() {
+    let layer = limit();
+    let spend =
+        service_fn(async |_: Request<()>| Ok::<_, TestError>(Response::new(Frames::default())));
+    for _ in 0..100 {
+        layer.layer(spend).oneshot(from("192.0.2.2:1")()).await.unwrap();
+    }
+    Contract::new(from("192.0.2.1:1")).refuses(from("192.0.2.2:2")).check(layer).await;
+    Contract::new(from("192.0.2.1:1")).admits_exactly(100).check(limit()).await;
+}
+
+type Boxed = BoxCloneSyncService<Request<Frames>, Response<Frames>, TestError>;
+
+fn routes() -> RouteLayer<Boxed> {
+    let elsewhere = service_fn(async |_| -> Result<_, TestError> { panic!("another route") });
+    let elsewhere = || Boxed::new(elsewhere);
+    let posts = Route::post("/posts");
+    RouteLayer::new(Routes::new().prefix("/elsewhere", elsewhere()).route(posts, elsewhere()))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn route() {
+    let at = |path: &'static str| move || Request::get(path).header("host", "a").body(()).unwrap();
+    for refused in ["/elsewhere/..", "/posts"] {
+        Contract::new(at("/")).refuses(at(refused)).check(routes()).await;
+    }
+}
+
+#[tokio::test]
+async fn all_together() {
+    let jwt = jwt(KeySet::from_secret(Algorithm::HS256, SECRET).unwrap());
+    let stack = |limit| {
+        let stack = ServiceBuilder::new().layer(ClientIpLayer::direct()).layer(limit);
+        stack.layer(jwt.clone()).layer(routes()).into_inner()
+    };
+    let admitted = bearing(hs256(&claims()));
+    let admitted = move || {
+        let mut request = admitted();
+        request.headers_mut().insert("host", http::HeaderValue::from_static("a"));
+        request.extensions_mut().extend(from("192.0.2.1:1")().extensions().clone());
+        request
+    };
+    let contract = Contract::new(admitted);
+    contract.clone().refuses(from("192.0.2.1:1")).check(stack(limit())).await;
+    contract.admits_exactly(100).check(stack(limit())).await;
 }
 
 mod the_checklist_finds {

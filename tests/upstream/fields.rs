@@ -56,6 +56,20 @@ async fn a_base_path_is_put_in_front() {
 }
 
 #[tokio::test]
+async fn no_path_leads_out_of_the_base_path() {
+    let origin = echo().await;
+    let upstream = Upstream::new(format!("{}/v2", origin.url())).unwrap();
+    for target in ["/../admin", "/a/%2E%2e/../x", "/..;x/admin", "/..%2Fadmin", "/.%2e%5cx", "/x/."]
+    {
+        let response = upstream.clone().oneshot(get(target)).await.unwrap();
+        assert_problem(response, 400, "malformed").await;
+    }
+    for target in ["/...", "/.well-known/x", "/a?/../b", "/a..b"] {
+        assert_eq!(upstream.clone().oneshot(get(target)).await.unwrap().status(), 200, "{target}");
+    }
+}
+
+#[tokio::test]
 async fn exactly_one_host_goes_up() {
     let origin = echo().await;
     let own = origin.addr.to_string();
@@ -130,6 +144,12 @@ async fn what_only_a_proxy_may_say_does_not_pass() {
         ("client-cert", ":evil:"),
         ("client_cert_chain", ":evil:"),
         ("x-forwarded-client-cert", "evil"),
+        ("x-forwarded", "for=6.6.6.6"),
+        ("x-original-forwarded-for", "6.6.6.6"),
+        ("wl-proxy-client-ip", "6.6.6.6"),
+        ("proxy", "http://evil"),
+        ("transfer_encoding", "chunked"),
+        ("content_length", "5"),
     ];
     let expected = format!("GET /a?b HTTP/1.1\nhost: {}\n\n", origin.addr);
     assert_eq!(seen(origin.upstream(), &forged).await, expected);
@@ -295,4 +315,30 @@ async fn many_set_cookie_lines_stay_apart() {
     .await;
     let response = origin.upstream().oneshot(get("/")).await.unwrap();
     assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
+}
+
+/// An HTTP/2 client may send a line for each cookie; an HTTP/1.1 server reads one field (RFC 9113 §8.2.3).
+#[tokio::test]
+async fn the_lines_of_cookie_become_one() {
+    let origin = echo().await;
+    let seen = seen(origin.upstream(), &[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")]);
+    assert_eq!(values(&seen.await, "cookie"), ["a=1; b=2; c=3"]);
+}
+
+/// The content is sent at once: an origin that waited to be asked for it would read it as the next request.
+#[tokio::test]
+async fn the_expectation_is_met_here() {
+    let origin = echo().await;
+    let seen = seen(origin.upstream(), &[("expect", "100-continue")]).await;
+    assert!(values(&seen, "expect").is_empty(), "{seen}");
+}
+
+#[tokio::test]
+async fn a_length_that_is_said_twice_is_said_once() {
+    for said in ["content-length: 2, 2", "content-length: 2\r\ncontent-length: 2"] {
+        let origin = says(format!("HTTP/1.1 200 OK\r\n{said}\r\n\r\nok")).await;
+        let response = origin.upstream().oneshot(get("/")).await.unwrap();
+        let lengths: Vec<_> = response.headers().get_all("content-length").iter().collect();
+        assert_eq!(lengths, ["2"], "{said}");
+    }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tower_gateway::server::{RequestBody, Server};
+use tower_gateway::server::{RequestBody, Server, listen};
 
 use crate::rig::{Rig, soon, statuses};
 
@@ -146,6 +146,29 @@ fn each_core_has_a_service_of_its_own() {
     assert_eq!(cores.drain().unwrap().cut, 0);
     assert_eq!(made.load(SeqCst), 2);
     assert!(std::net::TcpStream::connect(addr).is_err());
+}
+
+#[test]
+fn a_port_that_another_server_has_is_not_shared_with_it() {
+    let two = NonZeroUsize::new(2).unwrap();
+    let serve = |addr| {
+        let make_service = || {
+            tower::service_fn(|_: Request<RequestBody>| async {
+                Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+            })
+        };
+        Server::new().serve_per_core(addr, two, make_service)
+    };
+    let first = serve(([127, 0, 0, 1], 0).into()).unwrap();
+    for second in [serve(first.addr()).map(drop), listen(first.addr()).map(drop)] {
+        let error = second.expect_err("the port is taken");
+        assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&first.addr().to_string()), "{error}");
+    }
+    ask(first.addr());
+    let addr = first.addr();
+    first.drain().unwrap();
+    serve(addr).expect("a restart need not wait");
 }
 
 /// OV-05, with the real limit of a real process: the server runs in a child that may open 40 files.
