@@ -48,6 +48,15 @@ impl<B> Body<B> {
 }
 
 impl Body<std::convert::Infallible> {
+    /// The bytes, which are ours.
+    #[cfg_attr(not(feature = "server"), allow(dead_code))]
+    pub(crate) fn into_own(self) -> Bytes {
+        match self.kind {
+            Kind::Own { bytes } => bytes,
+            Kind::Inner { body } => match body {},
+        }
+    }
+
     /// A body of ours where the inner body's type is only now known.
     pub(crate) fn retyped<B>(self) -> Body<B> {
         match self.kind {

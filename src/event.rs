@@ -70,6 +70,26 @@ pub(crate) fn refused(layer: &'static str, head: Head<'_>, rejection: &Rejection
     let _ = (layer, head, rejection);
 }
 
+/// A request was refused that could not be read, so that nothing can be said of it.
+#[cfg_attr(not(feature = "server"), allow(dead_code))]
+pub(crate) fn unreadable(layer: &'static str, rejection: &Rejection) {
+    #[cfg(feature = "metrics")]
+    {
+        let labels = labels(layer, "refused", rejection.reason().name());
+        count(&Key::from_parts(DECISIONS, labels.to_vec()));
+    }
+    #[cfg(feature = "tracing")]
+    tracing::info!(
+        target: DECISION,
+        layer,
+        outcome = "refused",
+        reason = rejection.reason().name(),
+        status = rejection.status().as_u16(),
+        detail = rejection.detail(),
+    );
+    let _ = (layer, rejection);
+}
+
 /// Something that an operator should know and no single request caused.
 #[allow(dead_code, reason = "which concerns warn depends on the features")]
 pub(crate) fn warning(component: &'static str, message: &str, cause: &dyn std::fmt::Display) {

@@ -47,6 +47,8 @@ struct State {
     draining: Wait,
     /// The client may be sending what nobody will read.
     unread: bool,
+    /// Everything that was answered has been flushed.
+    flushed: bool,
     /// Upgraded: nobody watches the deadlines any more.
     released: bool,
 }
@@ -113,6 +115,7 @@ impl State {
             closing: Wait::No,
             draining: Wait::No,
             unread: false,
+            flushed: true,
             released: false,
         }
     }
@@ -195,6 +198,7 @@ impl Activity {
         let mut state = self.state();
         state.in_flight += 1;
         state.owed = Owed::Nothing;
+        state.flushed = false;
     }
 
     pub(super) fn response_ended(&self) {
@@ -224,6 +228,23 @@ impl Activity {
 
     pub(super) fn write_moved(&self) {
         self.state().write_blocked = Wait::No;
+    }
+
+    /// What was written has gone out.
+    pub(super) fn flushed(&self) {
+        let mut state = self.state();
+        state.flushed = state.in_flight == 0;
+    }
+
+    /// Whether no request has begun since all answers went out.
+    pub(super) fn is_quiet(&self) -> bool {
+        let state = self.state();
+        state.in_flight == 0 && state.flushed
+    }
+
+    /// Whether something will stay unread, so that the connection cannot be used again.
+    pub(super) fn is_unread(&self) -> bool {
+        self.state().unread
     }
 
     /// Something that the client sent, or will, is not going to be read.

@@ -21,6 +21,11 @@ impl Ticket {
         activity.request_began();
         Self(activity)
     }
+
+    /// Whether something that the client sends will stay unread.
+    pub(super) fn is_unread(&self) -> bool {
+        self.0.is_unread()
+    }
 }
 
 impl Drop for Ticket {

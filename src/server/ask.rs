@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -177,6 +177,12 @@ where
         // How the message is framed is hyper's to say; a field of the service's own would contradict it.
         response.headers_mut().remove(header::TRANSFER_ENCODING);
         let ticket = this.ticket.take().expect("polled after completion");
+        // Content that nobody will read stands between this answer and the next request: the client should know that
+        // there will be none on this connection.
+        let http1 = this.asker.version < Version::HTTP_2;
+        if http1 && ticket.is_unread() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         Poll::Ready(Ok(response.map(|body| Answer::new(body, ticket))))
     }
 }
@@ -189,6 +195,7 @@ fn panicked(panic: &(dyn Any + Send)) -> BoxError {
 
 /// What it takes to answer for a service that failed: the dialect's fields are kept aside only for gRPC.
 struct Asker {
+    version: Version,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -199,6 +206,7 @@ impl Asker {
         let media = request.headers().get(header::CONTENT_TYPE);
         let grpc = media.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"));
         Self {
+            version: request.version(),
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: match media {

@@ -13,7 +13,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
 };
 
-use super::activity::Activity;
+use super::{activity::Activity, parser};
 
 /// How much of an unread request a closing connection takes in before it resets.
 const LINGER_BYTES: usize = 256 * 1024;
@@ -29,6 +29,8 @@ pub(super) struct Watched<I> {
     reads: Reads,
     blocked: bool,
     linger: usize,
+    /// What goes out instead of the parser's answer, and how many bytes of that it stands for.
+    instead: Option<(Bytes, usize)>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
@@ -50,6 +52,7 @@ impl<I> Watched<I> {
             reads: Reads::Preface,
             blocked: false,
             linger: LINGER_BYTES,
+            instead: None,
             _place: place,
         }
     }
@@ -72,6 +75,29 @@ impl<I> Watched<I> {
             }
         }
         written
+    }
+}
+
+impl<I: AsyncWrite + Unpin> Watched<I> {
+    /// Whether hyper is writing an answer of its parser's: no request is in flight that could have one.
+    fn is_parsers(&self, buf: &[u8]) -> bool {
+        self.instead.is_some()
+            || self.reads == Reads::Http1 && parser::may_be_refusal(buf) && self.activity.is_quiet()
+    }
+
+    /// Writes an answer with a document, and then says that `buf` has been written.
+    fn poll_instead(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let (rest, stands_for) =
+            self.instead.get_or_insert_with(|| (parser::refusal(buf), buf.len()));
+        while !rest.is_empty() {
+            match ready!(Pin::new(&mut self.io).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => rest.advance(written),
+            }
+        }
+        let stands_for = *stands_for;
+        self.instead = None;
+        Poll::Ready(Ok(stands_for))
     }
 }
 
@@ -104,7 +130,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        let written = match self.is_parsers(buf) {
+            true => self.poll_instead(cx, buf),
+            false => Pin::new(&mut self.io).poll_write(cx, buf),
+        };
         self.note(written)
     }
 
@@ -113,7 +142,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        let written = match bufs.first() {
+            Some(first) if self.is_parsers(first) => self.poll_instead(cx, first),
+            _ => Pin::new(&mut self.io).poll_write_vectored(cx, bufs),
+        };
         self.note(written)
     }
 
@@ -123,6 +155,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<I> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        if flushed.is_ready() && self.reads == Reads::Http1 {
+            self.activity.flushed();
+        }
         self.note(flushed)
     }
 

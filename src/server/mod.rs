@@ -60,8 +60,9 @@
 //!
 //! **Answers.** The service's error, a panic included, becomes a 500, or the rejection that lies among the error's
 //! sources. What hyper refuses while it parses (a request line or field that breaks the grammar, a header section
-//! or target over its size, contradicting lengths) it answers itself, with the right status and no content.
-//! A message with both `Content-Length` and `Transfer-Encoding: chunked` is read as chunked, loses its
+//! or target over its size, contradicting lengths) gets a problem document too, over HTTP/1; over HTTP/2 it is an
+//! error of the stream or the connection, as RFC 9113 demands. An answer to a request whose content nobody will read
+//! says `Connection: close`. A message with both `Content-Length` and `Transfer-Encoding: chunked` is read as chunked, loses its
 //! `Content-Length`, and its connection is closed after the answer, as RFC 9112 §6.1 demands.
 //!
 //! **Runtimes.** [`Server::serve`] runs on the caller's; [`Server::serve_per_core`] makes one current-thread runtime
@@ -79,6 +80,7 @@ mod connection;
 mod cores;
 mod head;
 mod io;
+mod parser;
 mod request_body;
 mod settings;
 mod timer;

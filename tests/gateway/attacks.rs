@@ -49,12 +49,12 @@ impl Rig {
     }
 }
 
-/// What hyper refuses while it parses it answers without content; everything else is a problem document.
+/// A problem document of that status.
 fn is_refusal(answer: &str) -> bool {
     let (head, content) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
-    let problem = head.contains("content-type: application/problem+json");
-    let by_parser = content.is_empty() && matches!(status(answer), 400 | 414 | 431);
-    problem && serde_json::from_str::<serde_json::Value>(content).is_ok() || by_parser
+    let document = serde_json::from_str::<serde_json::Value>(content);
+    head.contains("content-type: application/problem+json")
+        && document.is_ok_and(|it| it["status"] == status(answer))
 }
 
 #[test]
