@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{
+    Settings,
     error::{ClientError, ClientErrorKind},
     lease::Lease,
 };
@@ -193,11 +194,17 @@ pub struct IncomingBody {
 /// When the body has to make progress, and to end.
 #[derive(Debug)]
 pub(super) struct Limits {
-    pub(super) clock: Clock,
-    pub(super) idle: Duration,
-    pub(super) total: Option<Instant>,
+    clock: Clock,
+    idle: Duration,
+    total: Option<Instant>,
     /// Set while the body is waited for.
-    pub(super) deadline: Option<Instant>,
+    deadline: Option<Instant>,
+}
+
+impl Limits {
+    pub(super) fn new(settings: &Settings, total: Option<Instant>) -> Self {
+        Self { clock: settings.clock.clone(), idle: settings.idle, total, deadline: None }
+    }
 }
 
 impl IncomingBody {

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use super::{
     Settings,
-    body::{IncomingBody, Limits, RequestBody, Upload},
+    body::{IncomingBody, Limits, RequestBody},
     connect::{self, Fresh},
     error::{ClientError, ClientErrorKind},
     exchange::{Failure, exchange},
@@ -82,43 +82,32 @@ impl Origin {
     {
         let (head, body) = request.into_parts();
         let (body, upload) = RequestBody::of(body, &self.settings.clock);
-        self.send_body(Request::from_parts(head, body), upload, need)
-    }
-
-    async fn send_body(
-        self: Arc<Self>,
-        mut request: Request<RequestBody>,
-        upload: Option<Arc<Upload>>,
-        need: Need,
-    ) -> Result<Response<IncomingBody>, ClientError> {
-        let clock = &self.settings.clock;
-        let start = clock.now();
-        let total = self.settings.total.and_then(|it| start.checked_add(it));
-        loop {
-            let mut lease = self.lease(need, start, total).await?;
-            self.address(&mut request, lease.is_http2());
-            let sending = lease.send(request);
+        let mut request = Request::from_parts(head, body);
+        // Not an async function: that would hold its arguments twice.
+        async move {
             let settings = &self.settings;
-            match exchange(sending, settings, &mut lease, upload.as_deref(), total).await {
-                Ok(response) => {
-                    let limits = Limits {
-                        clock: clock.clone(),
-                        idle: self.settings.idle,
-                        total,
-                        deadline: None,
-                    };
-                    return Ok(response.map(|body| IncomingBody::new(body, lease, limits)));
-                }
-                Err(Failure::Unsent(again, _)) if lease.reused => {
-                    lease.retire();
-                    request = *again;
-                }
-                Err(Failure::Unsent(_, error) | Failure::Sent(error)) => {
-                    // An HTTP/2 connection that swallows requests would swallow the next ones too.
-                    if error.kind() == ClientErrorKind::FirstByteTimeout {
-                        lease.retire();
+            let start = settings.clock.now();
+            let total = settings.total.and_then(|it| start.checked_add(it));
+            loop {
+                let mut lease = self.lease(need, start, total).await?;
+                self.address(&mut request, lease.is_http2());
+                let sending = lease.send(request);
+                match exchange(sending, settings, &mut lease, upload.as_deref(), total).await {
+                    Ok(response) => {
+                        let limits = Limits::new(settings, total);
+                        return Ok(response.map(|body| IncomingBody::new(body, lease, limits)));
                     }
-                    return Err(error);
+                    Err(Failure::Unsent(again, _)) if lease.reused => {
+                        lease.retire();
+                        request = *again;
+                    }
+                    Err(Failure::Unsent(_, error) | Failure::Sent(error)) => {
+                        // An HTTP/2 connection that swallows requests would swallow the next ones too.
+                        if error.kind() == ClientErrorKind::FirstByteTimeout {
+                            lease.retire();
+                        }
+                        return Err(error);
+                    }
                 }
             }
         }
