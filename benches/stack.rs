@@ -43,6 +43,10 @@ use tower_gateway::{
 #[path = "../examples/support/token.rs"]
 mod token;
 
+/// As in the example; floor and gateway alike.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SECRET: &[u8] = b"a secret of at least 32 octets, for this bench only";
 const CONNECTIONS: usize = 64;
 const CONTENT: &str = r#"{"service":"users","users":[{"id":1,"name":"Ada Lovelace","team":"engines"},{"id":2,"name":"Grace Hopper","team":"compilers"},{"id":3,"name":"Barbara Liskov","team":"types"}]}"#;

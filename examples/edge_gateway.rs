@@ -24,6 +24,10 @@ use tower_gateway::{
 };
 use tracing_subscriber::EnvFilter;
 
+/// A gateway allocates little and often: this one costs a few percent less CPU than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[path = "edge_gateway/demo.rs"]
 mod demo;
 

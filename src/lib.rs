@@ -168,6 +168,9 @@ pub mod server;
 #[cfg(feature = "upstream")]
 pub mod upstream;
 
+#[cfg(any(feature = "client", feature = "server"))]
+mod gather;
+
 // Hosts, documentation, and tools for tests.
 pub mod docs;
 #[cfg(feature = "axum")]

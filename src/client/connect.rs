@@ -14,7 +14,7 @@ use super::{
     pool::{Http1, Http2, Load},
     timer::{Timer, within},
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, gather::Gathered};
 
 /// A response head larger than this is refused.
 const MAX_HEAD: usize = 64 * 1024;
@@ -67,7 +67,7 @@ where
 {
     let (sender, connection) = http1::Builder::new()
         .max_header_size(MAX_HEAD)
-        .handshake::<_, RequestBody>(TokioIo::new(stream))
+        .handshake::<_, RequestBody>(TokioIo::new(Gathered::new(stream)))
         .await?;
     tokio::spawn(connection.with_upgrades());
     let timer = Timer::default();

@@ -20,7 +20,7 @@ use super::{
     tls::{Acceptor, Secured},
     watch::{Stage, Watch},
 };
-use crate::{BoxError, client_ip::PeerAddr, target::Scheme};
+use crate::{BoxError, client_ip::PeerAddr, gather::Gathered, target::Scheme};
 
 /// A connection that was accepted.
 pub(super) struct Accepted {
@@ -70,7 +70,7 @@ impl Accepted {
         let Self { peer, place, mut watch } = self;
         let limits = Arc::clone(watch.limits());
         let activity = Arc::clone(watch.activity());
-        let watched = Watched::new(io, Arc::clone(&activity), place);
+        let watched = Watched::new(Gathered::new(io), Arc::clone(&activity), place);
         let told = match protocol {
             Some(protocol) => Some((watched, protocol, Bytes::new())),
             None => watch.guard(tell(watched), |_| false).await.and_then(Result::ok),

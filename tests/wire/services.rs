@@ -53,6 +53,36 @@ where
 }
 
 #[tokio::test]
+async fn a_services_own_refusal_is_not_taken_for_the_parsers() {
+    let service = tower::service_fn(|_: Request<RequestBody>| async {
+        let refused = Response::builder().status(400).body(String::new());
+        Ok::<_, Infallible>(refused.unwrap())
+    });
+    let twice = format!("GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b {CLOSE}");
+    let answers = served(service, &twice).await;
+    assert_eq!(statuses(&answers), [400, 400], "{answers}");
+    assert!(!answers.contains("problem+json"), "{answers}");
+    let answers =
+        served(service, "GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b b HTTP/1.1\r\n\r\n").await;
+    assert_eq!(statuses(&answers), [400, 400], "{answers}");
+    assert_eq!(answers.matches("problem+json").count(), 1, "{answers}");
+}
+
+#[tokio::test]
+async fn an_answer_before_unread_content_says_that_the_connection_ends() {
+    let service = tower::service_fn(|request: Request<RequestBody>| async move {
+        drop(request);
+        Ok::<_, Infallible>(Response::new(String::new()))
+    });
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
+    let answer = served(service, head).await;
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    let answer =
+        served(service, &format!("POST / {CLOSE}").replace("Connection: close\r\n", "")).await;
+    assert!(!answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
 async fn an_axum_router_is_served_as_it_is() {
     let echo = |body: String| async move { format!("echo {body}") };
     let router = axum::Router::new().route("/", axum::routing::post(echo));
