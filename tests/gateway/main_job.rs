@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use crate::process::{Gateway, content, status};
+use crate::process::{Gateway, content, refusal_to_start, status};
 
 fn get(path: &str, token: Option<&str>) -> String {
     let authorization = token.map_or(String::new(), |it| format!("authorization: Bearer {it}\r\n"));
@@ -117,4 +117,26 @@ fn sigterm_drains() {
         assert_eq!(status(&answer), 200, "{answer}");
     }
     assert!(gateway.wait().success());
+}
+
+#[test]
+fn what_cannot_start_says_why() {
+    let running = Gateway::start(&[]);
+    let taken = running.addr.to_string();
+    let mine = ["--listen", "127.0.0.1:0"];
+    let jwks = |url| {
+        [&mine[..], &["--jwks", url, "--issuer", "https://id.example", "--audience", "api"]]
+            .concat()
+    };
+    let cases = [
+        (vec!["--listen", &taken], "cannot listen on"),
+        ([&mine[..], &["--users", "ftp://a"]].concat(), "`http://host` or `https://host`"),
+        ([&mine[..], &["--audience", ""]].concat(), "empty audience"),
+        (jwks("/nowhere/keys.json"), "cannot read /nowhere/keys.json"),
+        (jwks("http://id.example/keys"), "must be https"),
+    ];
+    for (arguments, why) in cases {
+        let said = refusal_to_start(&arguments);
+        assert!(said.starts_with("edge_gateway: ") && said.contains(why), "{arguments:?}: {said}");
+    }
 }

@@ -72,6 +72,13 @@ impl Gateway {
     }
 }
 
+/// What a gateway says on its way out that cannot start with these arguments.
+pub fn refusal_to_start(arguments: &[&str]) -> String {
+    let output = Command::new(example()).args(arguments).output().unwrap();
+    assert!(!output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         let _ = self.child.kill();

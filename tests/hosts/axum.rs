@@ -12,10 +12,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{net::TcpListener, sync::Barrier, task::JoinSet};
 use tower::ServiceExt;
 use tower_gateway::{
+    auth::jwt::{Issuer, JwtLayer, KeySet},
     clock::Clock,
+    identity::{Claims, Identity},
     key::{self, Key},
     rate_limit::{Quota, RateLimitLayer},
+    route::{Route, RouteLayer, Routes},
 };
+
+use crate::support::{assert_problem, text, tokens};
 
 type Reached = Arc<AtomicUsize>;
 
@@ -96,4 +101,59 @@ async fn the_streams_of_one_connection_are_counted() {
     let statuses = streams.join_all().await;
     assert_eq!(statuses.iter().filter(|it| **it == StatusCode::OK).count(), 5);
     assert_eq!(reached.load(Ordering::Relaxed), 5);
+}
+
+#[derive(serde::Deserialize)]
+struct Staff {
+    sub: String,
+    department: String,
+}
+
+async fn whoami(staff: Claims<Staff>, who: Identity) -> String {
+    assert_eq!(staff.sub, who.subject());
+    format!("{} of {}", staff.sub, staff.department)
+}
+
+#[tokio::test]
+async fn a_handler_takes_the_claims_that_were_verified() {
+    let keys = KeySet::from_jwks(tokens::jwks([tokens::es256()])).unwrap();
+    let issuer = Issuer::new(tokens::ISSUER, keys).audience(tokens::AUDIENCE);
+    let gate = JwtLayer::new(issuer).unwrap().typed::<Staff>();
+    let bare = Router::new().route("/whoami", get(whoami));
+    let app = bare.clone().layer(gate);
+    let ask = |app: Router, token: Option<String>| async {
+        let mut request = Request::get("/whoami");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    };
+
+    let good = tokens::es256().token(&tokens::claims_with("department", "engines".into()));
+    let answer = ask(app.clone(), Some(good)).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(text(answer).await, "alice of engines");
+    assert_problem(ask(app.clone(), None).await, 401, "unauthenticated").await;
+    let other_shape = tokens::es256().token(&tokens::claims());
+    assert_problem(ask(app, Some(other_shape)).await, 401, "unauthenticated").await;
+    // Without the layer there is no evidence, and the handler is not reached.
+    assert_problem(ask(bare, None).await, 500, "internal").await;
+}
+
+#[tokio::test]
+async fn routes_of_ours_stand_in_front_of_an_app() {
+    let old = Router::new().fallback(async || "old");
+    let new = Router::new().fallback(async || "new");
+    let routes = Routes::new().route(Route::get("/v2/{*rest}"), new);
+    let app = RouteLayer::new(routes).unwrap();
+    let ask = |path: &'static str| {
+        let app = tower::Layer::layer(&app, old.clone());
+        async move {
+            let request = Request::get(path).header("host", "a").body(Body::empty()).unwrap();
+            app.oneshot(request).await.unwrap()
+        }
+    };
+    assert_eq!(text(ask("/v2/users").await).await, "new");
+    assert_eq!(text(ask("/v1/users").await).await, "old");
+    assert_problem(ask("/v2/%2e%2e/v1").await, 400, "malformed").await;
 }
