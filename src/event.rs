@@ -32,7 +32,7 @@ pub(crate) fn admitted<G: Guard>(head: Head<'_>) {
         path = %Shown(head.uri().path()),
         client = head.get::<crate::client_ip::ClientIp>().map(|it| tracing::field::display(it.ip())),
     );
-    let _ = head;
+    let _ = (G::NAME, head);
 }
 
 /// A layer answered a request itself.
