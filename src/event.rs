@@ -38,10 +38,7 @@ pub(crate) fn admitted<G: Guard>(head: Head<'_>) {
 /// A layer answered a request itself.
 pub(crate) fn refused(layer: &'static str, head: Head<'_>, rejection: &Rejection) {
     #[cfg(feature = "metrics")]
-    {
-        let labels = labels(layer, "refused", rejection.reason().name());
-        count(&Key::from_parts(DECISIONS, labels.to_vec()));
-    }
+    count_refusal(layer, rejection);
     #[cfg(feature = "tracing")]
     {
         macro_rules! refused {
@@ -74,10 +71,7 @@ pub(crate) fn refused(layer: &'static str, head: Head<'_>, rejection: &Rejection
 #[cfg_attr(not(feature = "server"), allow(dead_code))]
 pub(crate) fn unreadable(layer: &'static str, rejection: &Rejection) {
     #[cfg(feature = "metrics")]
-    {
-        let labels = labels(layer, "refused", rejection.reason().name());
-        count(&Key::from_parts(DECISIONS, labels.to_vec()));
-    }
+    count_refusal(layer, rejection);
     #[cfg(feature = "tracing")]
     tracing::info!(
         target: DECISION,
@@ -118,6 +112,12 @@ const fn labels(layer: &'static str, outcome: &'static str, reason: &'static str
         Label::from_static_parts("outcome", outcome),
         Label::from_static_parts("reason", reason),
     ]
+}
+
+#[cfg(feature = "metrics")]
+fn count_refusal(layer: &'static str, rejection: &Rejection) {
+    let labels = labels(layer, "refused", rejection.reason().name());
+    count(&Key::from_parts(DECISIONS, labels.to_vec()));
 }
 
 #[cfg(feature = "metrics")]
