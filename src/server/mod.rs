@@ -54,9 +54,9 @@
 //! `Server::new().serve(listener, router, shutdown)`; so is a stack of this crate's layers around them. A service
 //! that wants one body type takes `request.map(axum::body::Body::new)`, for [`RequestBody`] is a body.
 //!
-//! **Extensions.** Each request carries the [`PeerAddr`](crate::client_ip::PeerAddr), the
-//! [`Scheme`](crate::target::Scheme) of the connection and, when the client presented a certificate that verified,
-//! its [`PeerCertificate`].
+//! **Extensions.** Each request carries the [`PeerAddr`](crate::client_ip::PeerAddr); over TLS also
+//! [`Scheme::Https`](crate::target::Scheme) and, when the client presented a certificate that verified, its
+//! [`PeerCertificate`].
 //!
 //! **Answers.** The service's error, a panic included, becomes a 500, or the rejection that lies among the error's
 //! sources. What hyper refuses while it parses (a request line or field that breaks the grammar, a header section

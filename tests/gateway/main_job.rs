@@ -56,7 +56,6 @@ fn without_a_token_nothing_passes_and_the_answer_says_what_is_missing() {
 
 #[test]
 fn a_burst_is_admitted_and_the_rest_is_told_when_to_come_back() {
-    // One request in 100 seconds: the test's own speed does not matter.
     let gateway = Gateway::start(&["--rate", "0", "--burst", "0"]);
     let answer = gateway.exchange(get("/", gateway.token.as_deref()));
     assert_eq!(status(&answer), 429, "a quota of nothing admits nothing");

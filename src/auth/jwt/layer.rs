@@ -69,8 +69,8 @@ impl JwtLayer {
         Ok(Self::with(shared, None))
     }
 
-    /// Reads the claims into `C` as well, for handlers, which get [`Claims<C>`](crate::identity::Claims). A token whose claims do not fit
-    /// is refused with 401.
+    /// Reads the claims into `C` as well, for handlers, which get [`Claims<C>`](crate::identity::Claims). A token
+    /// whose claims do not fit is refused with 401.
     #[must_use]
     pub fn typed<C>(self) -> JwtLayer<C>
     where
