@@ -1,7 +1,8 @@
 //! The one place that emits events and metrics.
 //!
 //! With feature `tracing`, each decision is an event with target `tower_gateway::decision`: `debug` for an
-//! admission, `info` for a refusal that is the client's doing, `warn` for one that is not. With feature
+//! admission, `info` for a refusal that is the client's doing or that is only reported, `warn` for one that is the
+//! gateway's. With feature
 //! `metrics`, it counts in `tower_gateway_decisions_total{layer, outcome, reason}`. With neither, these
 //! functions do nothing.
 //!
@@ -38,7 +39,7 @@ pub(crate) fn admitted<G: Guard>(head: Head<'_>) {
 /// A layer answered a request itself.
 pub(crate) fn refused(layer: &'static str, head: Head<'_>, rejection: &Rejection) {
     #[cfg(feature = "metrics")]
-    count_refusal(layer, rejection);
+    count_rejection(layer, "refused", rejection);
     #[cfg(feature = "tracing")]
     {
         macro_rules! refused {
@@ -67,11 +68,31 @@ pub(crate) fn refused(layer: &'static str, head: Head<'_>, rejection: &Rejection
     let _ = (layer, head, rejection);
 }
 
+/// A guard would have refused a request, and let it through because it only reports.
+pub(crate) fn reported(layer: &'static str, head: Head<'_>, rejection: &Rejection) {
+    #[cfg(feature = "metrics")]
+    count_rejection(layer, "reported", rejection);
+    #[cfg(feature = "tracing")]
+    tracing::info!(
+        target: DECISION,
+        layer,
+        outcome = "reported",
+        reason = rejection.reason().name(),
+        status = rejection.status().as_u16(),
+        detail = rejection.detail(),
+        cause = rejection.cause().map(|it| tracing::field::display(Causes(it))),
+        method = %head.method(),
+        path = %Shown(head.uri().path()),
+        client = head.get::<crate::client_ip::ClientIp>().map(|it| tracing::field::display(it.ip())),
+    );
+    let _ = (layer, head, rejection);
+}
+
 /// A request was refused that could not be read, so that nothing can be said of it.
 #[cfg_attr(not(feature = "server"), allow(dead_code))]
 pub(crate) fn unreadable(layer: &'static str, rejection: &Rejection) {
     #[cfg(feature = "metrics")]
-    count_refusal(layer, rejection);
+    count_rejection(layer, "refused", rejection);
     #[cfg(feature = "tracing")]
     tracing::info!(
         target: DECISION,
@@ -115,8 +136,8 @@ const fn labels(layer: &'static str, outcome: &'static str, reason: &'static str
 }
 
 #[cfg(feature = "metrics")]
-fn count_refusal(layer: &'static str, rejection: &Rejection) {
-    let labels = labels(layer, "refused", rejection.reason().name());
+fn count_rejection(layer: &'static str, outcome: &'static str, rejection: &Rejection) {
+    let labels = labels(layer, outcome, rejection.reason().name());
     count(&Key::from_parts(DECISIONS, labels.to_vec()));
 }
 

@@ -81,6 +81,13 @@ pub trait Guard {
     /// The verdict on the request with this head. It must not block; what has to wait goes into
     /// [`Verdict::Later`], which owns what it needs.
     fn check(&self, head: Head<'_>) -> Verdict<Self::Pass>;
+
+    /// What goes in with a request that passes without the guard's consent: one that it refused in
+    /// [report-only mode](GuardLayer::report_only), say. A guard that removes something from requests, such as
+    /// fields that only it may set, removes it here too. Default: nothing.
+    fn bypass(&self) -> Option<Self::Pass> {
+        None
+    }
 }
 
 /// The answer of a [`Guard`].
@@ -134,6 +141,21 @@ pub trait Pass {
 }
 
 impl Pass for () {}
+
+/// `None` changes nothing.
+impl<P: Pass> Pass for Option<P> {
+    fn enter<B>(&mut self, request: &mut Request<B>) {
+        if let Some(pass) = self {
+            pass.enter(request);
+        }
+    }
+
+    fn leave<B>(&mut self, response: &mut Response<B>) {
+        if let Some(pass) = self {
+            pass.leave(response);
+        }
+    }
+}
 
 /// What a guard sees of a request: all but the body.
 #[derive(Clone, Copy)]
@@ -213,12 +235,26 @@ impl fmt::Debug for Head<'_> {
 /// Puts a [`Guard`] in front of services. See the [module docs](self).
 pub struct GuardLayer<G> {
     guard: Arc<G>,
+    report_only: bool,
 }
 
 impl<G: Guard> GuardLayer<G> {
     /// Clones of the layer, and all services that it makes, share this guard.
     pub fn new(guard: G) -> Self {
-        Self { guard: Arc::new(guard) }
+        Self { guard: Arc::new(guard), report_only: false }
+    }
+
+    /// Asks, and admits whatever the answer is: to see in events and metrics what a new rule would refuse, before
+    /// it does. Such a request is counted as `reported`, and brings nothing with it, no identity above all.
+    #[must_use]
+    pub fn report_only(self) -> Self {
+        Self { report_only: true, ..self }
+    }
+
+    /// Another guard in the same mode.
+    #[allow(dead_code, reason = "used by the concerns whose settings are set one by one")]
+    pub(crate) fn with_guard<H>(&self, guard: H) -> GuardLayer<H> {
+        GuardLayer { guard: Arc::new(guard), report_only: self.report_only }
     }
 
     /// The shared guard.
@@ -231,13 +267,13 @@ impl<S, G> Layer<S> for GuardLayer<G> {
     type Service = Guarded<S, G>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Guarded { inner, guard: Arc::clone(&self.guard) }
+        Guarded { inner, guard: Arc::clone(&self.guard), report_only: self.report_only }
     }
 }
 
 impl<G> Clone for GuardLayer<G> {
     fn clone(&self) -> Self {
-        Self { guard: Arc::clone(&self.guard) }
+        Self { guard: Arc::clone(&self.guard), report_only: self.report_only }
     }
 }
 
@@ -251,11 +287,16 @@ impl<G: Guard> fmt::Debug for GuardLayer<G> {
 pub struct Guarded<S, G> {
     inner: S,
     guard: Arc<G>,
+    report_only: bool,
 }
 
 impl<S: Clone, G> Clone for Guarded<S, G> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), guard: Arc::clone(&self.guard) }
+        Self {
+            inner: self.inner.clone(),
+            guard: Arc::clone(&self.guard),
+            report_only: self.report_only,
+        }
     }
 }
 
@@ -279,25 +320,48 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let head = Head::of(&request);
-        let state = match self.guard.check(head) {
-            Verdict::Now(Ok(mut pass)) => {
-                pass.enter(&mut request);
-                event::admitted::<G>(Head::of(&request));
-                State::Inside { future: self.inner.call(request), pass }
-            }
-            Verdict::Now(Err(rejection)) => {
-                event::refused(G::NAME, head, &rejection);
-                State::Refused { response: Some(reply(head, rejection)) }
+        let state = match self.guard.check(Head::of(&request)) {
+            Verdict::Now(decision) => {
+                match settle(&*self.guard, decision, self.report_only, &mut request) {
+                    Ok(pass) => State::Inside { future: self.inner.call(request), pass },
+                    Err(response) => State::Refused { response: Some(response) },
+                }
             }
             Verdict::Later(decision) => {
                 // Keep the instance that was polled ready; its clone has yet to be.
-                let clone = self.inner.clone();
-                let service = std::mem::replace(&mut self.inner, clone);
+                let clone = self.clone();
+                let service = std::mem::replace(self, clone);
                 State::Waiting { decision, held: Some((service, request)) }
             }
         };
         GuardFuture { state }
+    }
+}
+
+/// Carries a decision out: the request is changed and may go in, or here is its answer.
+fn settle<G: Guard, B>(
+    guard: &G,
+    decision: Result<G::Pass, Rejection>,
+    report_only: bool,
+    request: &mut Request<B>,
+) -> Result<Option<G::Pass>, Response<Body<Never>>> {
+    match decision {
+        Ok(mut pass) => {
+            pass.enter(request);
+            event::admitted::<G>(Head::of(request));
+            Ok(Some(pass))
+        }
+        Err(rejection) if report_only => {
+            event::reported(G::NAME, Head::of(request), &rejection);
+            let mut pass = guard.bypass();
+            pass.enter(request);
+            Ok(pass)
+        }
+        Err(rejection) => {
+            let head = Head::of(request);
+            event::refused(G::NAME, head, &rejection);
+            Err(reply(head, rejection))
+        }
     }
 }
 
@@ -309,15 +373,18 @@ pin_project! {
         G: Guard,
     {
         #[pin]
-        state: State<S, S::Future, G::Pass, B>,
+        state: State<S, S::Future, G, G::Pass, B>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<S, F, P, B> {
-        Waiting { decision: BoxFuture<Result<P, Rejection>>, held: Option<(S, Request<B>)> },
-        Inside { #[pin] future: F, pass: P },
+    enum State<S, F, G, P, B> {
+        Waiting {
+            decision: BoxFuture<Result<P, Rejection>>,
+            held: Option<(Guarded<S, G>, Request<B>)>,
+        },
+        Inside { #[pin] future: F, pass: Option<P> },
         Refused { response: Option<Response<Body<Never>>> },
     }
 }
@@ -347,18 +414,11 @@ where
                 }
                 StateProj::Waiting { decision, held } => {
                     let decision = ready!(decision.as_mut().poll(cx));
-                    let (mut service, mut request) = held.take().expect("polled after completion");
-                    match decision {
-                        Ok(mut pass) => {
-                            pass.enter(&mut request);
-                            event::admitted::<G>(Head::of(&request));
-                            State::Inside { future: service.call(request), pass }
-                        }
-                        Err(rejection) => {
-                            let head = Head::of(&request);
-                            event::refused(G::NAME, head, &rejection);
-                            State::Refused { response: Some(reply(head, rejection)) }
-                        }
+                    let (held, mut request) = held.take().expect("polled after completion");
+                    let Guarded { mut inner, guard, report_only } = held;
+                    match settle(&*guard, decision, report_only, &mut request) {
+                        Ok(pass) => State::Inside { future: inner.call(request), pass },
+                        Err(response) => State::Refused { response: Some(response) },
                     }
                 }
             };

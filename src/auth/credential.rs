@@ -1,57 +1,145 @@
-//! Reading a bearer credential from a request's head, and removing it.
+//! Reading a credential from a request's head, and removing it.
 //!
 //! There must be one credential, in one place. Two are never a choice for the gateway: an upstream might choose
 //! the other one.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use http::{HeaderMap, Request, Uri, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, Request, Uri, header};
+use smallvec::SmallVec;
 
-use crate::guard::Head;
+use super::query;
+use crate::{fields::remove_spellings, guard::Head};
+
+/// Where one scheme's credentials are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// `Authorization: Bearer`, RFC 6750 §2.1.
+    Bearer,
+    /// The whole value of this field.
+    Header(HeaderName),
+    /// This query parameter.
+    Query(Cow<'static, str>),
+    /// This cookie, RFC 6265 §4.2.
+    Cookie(Cow<'static, str>),
+}
 
 /// The query parameter of RFC 6750 §2.3.
-const QUERY_PARAMETER: &str = "access_token";
+pub(crate) const ACCESS_TOKEN: Source = Source::Query(Cow::Borrowed("access_token"));
 
-/// Where bearer tokens are looked for: always in `Authorization`, elsewhere by choice.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sources {
-    pub(crate) query: bool,
-}
+/// All places where one scheme's credential may be; it must be in one of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Sources(SmallVec<[Source; 2]>);
 
 /// Why no credential could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
     /// More than one; RFC 6750 §3.1 makes that `invalid_request`, 400.
     Ambiguous(&'static str),
-    /// One that is no bearer credential; `invalid_token`, 401.
+    /// One that is none in form; `invalid_token`, 401.
     Malformed(&'static str),
 }
 
-/// The one bearer token of the request, if it has any.
-pub(crate) fn bearer<'a>(head: Head<'a>, sources: Sources) -> Result<Option<&'a str>, Unreadable> {
-    let in_header = in_authorization(head.headers())?;
-    if !sources.query {
-        return Ok(in_header);
+type Found<'a> = Result<Option<Cow<'a, str>>, Unreadable>;
+
+// === impl Sources ===
+
+impl Sources {
+    pub(crate) fn only(source: Source) -> Self {
+        Self(SmallVec::from_iter([source]))
     }
-    match (in_header, in_query(head.uri())?) {
-        (Some(_), Some(_)) => Err(Unreadable::Ambiguous(
-            "The request has a token in its header section and one in its query.",
-        )),
-        (one, other) => Ok(one.or(other)),
+
+    /// Another place, if it is one.
+    pub(crate) fn add(&mut self, source: Source) {
+        if !self.0.contains(&source) {
+            self.0.push(source);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.0.iter()
+    }
+
+    /// The one credential of the request, if it has any.
+    pub(crate) fn read<'a>(&self, head: Head<'a>) -> Found<'a> {
+        let mut found = None;
+        for source in &self.0 {
+            match (source.read(head)?, &found) {
+                (Some(_), Some(_)) => {
+                    return Err(Unreadable::Ambiguous(
+                        "The request has credentials in two places.",
+                    ));
+                }
+                (Some(one), None) => found = Some(one),
+                (None, _) => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the request has a credential, or what looks like one.
+    pub(crate) fn is_there(&self, head: Head<'_>) -> bool {
+        !matches!(self.read(head), Ok(None))
+    }
+
+    /// Whether the credential stands in the URI.
+    pub(crate) fn in_query(&self, uri: &Uri) -> bool {
+        self.0.iter().any(|source| match source {
+            Source::Query(name) => query::parameters(uri).any(|it| query::is_named(it, name)),
+            _ => false,
+        })
+    }
+
+    /// Takes whatever stands in these places out of the request.
+    pub(crate) fn remove<B>(&self, request: &mut Request<B>) {
+        for source in &self.0 {
+            source.remove(request);
+        }
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    fn read<'a>(&self, head: Head<'a>) -> Found<'a> {
+        match self {
+            Self::Bearer => Ok(in_authorization(head.headers())?.map(Cow::Borrowed)),
+            Self::Header(name) => Ok(in_header(head.headers(), name)?.map(Cow::Borrowed)),
+            Self::Query(name) => in_query(head.uri(), name),
+            Self::Cookie(name) => Ok(in_cookie(head.headers(), name)?.map(Cow::Borrowed)),
+        }
+    }
+
+    fn remove<B>(&self, request: &mut Request<B>) {
+        match self {
+            Self::Bearer => {
+                request.headers_mut().remove(header::AUTHORIZATION);
+            }
+            Self::Header(name) => remove_spellings(request.headers_mut(), name),
+            Self::Query(name) => query::remove(request, |it| query::is_named(it, name)),
+            Self::Cookie(name) => remove_cookie(request.headers_mut(), name),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bearer => f.write_str("the bearer token"),
+            Self::Header(name) => write!(f, "header `{name}`"),
+            Self::Query(name) => write!(f, "query parameter `{}`", name.escape_debug()),
+            Self::Cookie(name) => write!(f, "cookie `{}`", name.escape_debug()),
+        }
     }
 }
 
 /// The token of the one `Authorization` field; `None` for another scheme.
 fn in_authorization(headers: &HeaderMap) -> Result<Option<&str>, Unreadable> {
-    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(field) = fields.next() else {
+    let malformed = Unreadable::Malformed("The Authorization field is malformed.");
+    let Some(field) = one_field(headers, &header::AUTHORIZATION)? else {
         return Ok(None);
     };
-    if fields.next().is_some() {
-        return Err(Unreadable::Ambiguous("The request has more than one Authorization field."));
-    }
-    let malformed = Unreadable::Malformed("The Authorization field is malformed.");
-    let text = std::str::from_utf8(field.as_bytes()).map_err(|_| malformed)?;
+    let text = std::str::from_utf8(field).map_err(|_| malformed)?;
     let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return match is_token(scheme) {
@@ -67,53 +155,98 @@ fn in_authorization(headers: &HeaderMap) -> Result<Option<&str>, Unreadable> {
     }
 }
 
-/// The token of the one `access_token` parameter.
-fn in_query(uri: &Uri) -> Result<Option<&str>, Unreadable> {
-    let mut found = parameters(uri).filter(|it| is_access_token(it));
+/// The value of the one field of this name.
+fn in_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Unreadable> {
+    let field = one_field(headers, name)?;
+    field.map(visible).transpose()
+}
+
+/// The value of the one parameter of this name, decoded.
+fn in_query<'a>(uri: &'a Uri, name: &str) -> Found<'a> {
+    let mut found = query::parameters(uri).filter(|it| query::is_named(it, name));
     let Some(parameter) = found.next() else {
         return Ok(None);
     };
     if found.next().is_some() {
-        return Err(Unreadable::Ambiguous("The query has more than one access_token."));
+        return Err(Unreadable::Ambiguous("The query has more than one credential."));
     }
-    let value = parameter.split_once('=').map_or("", |(_, value)| value);
-    match is_token68(value) {
-        true => Ok(Some(value)),
-        false => Err(Unreadable::Malformed("The query's token is malformed.")),
-    }
-}
-
-/// Whether the credential stands in the URI.
-pub(crate) fn is_in_query(uri: &Uri, sources: Sources) -> bool {
-    sources.query && parameters(uri).any(is_access_token)
-}
-
-/// Takes the credential out of the request, wherever it was read from.
-pub(crate) fn remove<B>(request: &mut Request<B>, sources: Sources) {
-    request.headers_mut().remove(header::AUTHORIZATION);
-    if is_in_query(request.uri(), sources) {
-        let rest: Vec<_> = parameters(request.uri()).filter(|it| !is_access_token(it)).collect();
-        let path = request.uri().path();
-        let target = match rest.is_empty() {
-            true => path.to_owned(),
-            false => format!("{path}?{}", rest.join("&")),
-        };
-        let mut parts = request.uri().clone().into_parts();
-        parts.path_and_query =
-            Some(PathAndQuery::try_from(target).expect("a part of a valid query is one"));
-        *request.uri_mut() = Uri::from_parts(parts).expect("only the query changed");
+    let (_, value) = query::parts(parameter);
+    match value.contains('%') {
+        false => visible(value.as_bytes()).map(|value| Some(Cow::Borrowed(value))),
+        // `+` stays: keys have it, and no spaces.
+        true => {
+            let value: Vec<u8> = percent_encoding::percent_decode_str(value).collect();
+            visible(&value).map(|value| Some(Cow::Owned(value.to_owned())))
+        }
     }
 }
 
-fn parameters(uri: &Uri) -> impl Iterator<Item = &str> {
-    uri.query().unwrap_or_default().split('&')
+/// The value of the one cookie of this name (RFC 6265 §5.4).
+fn in_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unreadable> {
+    let mut found = None;
+    for field in headers.get_all(header::COOKIE) {
+        for cookie in field.as_bytes().split(|it| *it == b';') {
+            let Some(value) = cookie_value(cookie, name) else {
+                continue;
+            };
+            if found.is_some() {
+                return Err(Unreadable::Ambiguous("The request has the cookie twice."));
+            }
+            found = Some(visible(value)?);
+        }
+    }
+    Ok(found)
 }
 
-/// Under any spelling: what an upstream would decode to the name is the name.
-fn is_access_token(parameter: &str) -> bool {
-    let name = parameter.split('=').next().unwrap_or_default();
-    let name: Cow<'_, [u8]> = percent_encoding::percent_decode_str(name).into();
-    *name == *QUERY_PARAMETER.as_bytes()
+fn cookie_value<'a>(cookie: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let cookie = cookie.trim_ascii();
+    let at = cookie.iter().position(|it| *it == b'=').unwrap_or(cookie.len());
+    let (key, value) = cookie.split_at(at);
+    (key.trim_ascii() == name.as_bytes()).then(|| value.get(1..).unwrap_or_default().trim_ascii())
+}
+
+/// Takes the cookie out of all `Cookie` fields; the others stay as they stand.
+fn remove_cookie(headers: &mut HeaderMap, name: &str) {
+    let is_it = |cookie: &[u8]| cookie_value(cookie, name).is_some();
+    let of = |field: &http::HeaderValue| field.as_bytes().split(|it| *it == b';').any(is_it);
+    if !headers.get_all(header::COOKIE).iter().any(of) {
+        return;
+    }
+    let fields: Vec<_> = headers.get_all(header::COOKIE).iter().cloned().collect();
+    headers.remove(header::COOKIE);
+    for field in fields {
+        let rest: Vec<_> =
+            field.as_bytes().split(|it| *it == b';').filter(|it| !is_it(it)).collect();
+        let rest = rest.join(&b';');
+        let rest = rest.trim_ascii();
+        if let (false, Ok(rest)) = (rest.is_empty(), http::HeaderValue::from_bytes(rest)) {
+            headers.append(header::COOKIE, rest);
+        }
+    }
+}
+
+fn one_field<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a [u8]>, Unreadable> {
+    let mut fields = headers.get_all(name).iter();
+    let first = fields.next();
+    match fields.next() {
+        Some(_) if *name == header::AUTHORIZATION => {
+            Err(Unreadable::Ambiguous("The request has more than one Authorization field."))
+        }
+        Some(_) => Err(Unreadable::Ambiguous("The request has the credential's field twice.")),
+        None => Ok(first.map(http::HeaderValue::as_bytes)),
+    }
+}
+
+/// A credential outside of `Authorization`: visible ASCII, and not the comma that joins two fields into one.
+fn visible(value: &[u8]) -> Result<&str, Unreadable> {
+    let allowed = |it: &u8| it.is_ascii_graphic() && *it != b',';
+    match std::str::from_utf8(value) {
+        Ok(text) if !text.is_empty() && value.iter().all(allowed) => Ok(text),
+        _ => Err(Unreadable::Malformed("The credential is malformed.")),
+    }
 }
 
 /// RFC 9110 §5.6.2.
@@ -123,7 +256,7 @@ fn is_token(text: &str) -> bool {
 }
 
 /// RFC 9110 §11.2: no commas, no spaces, padding only at the end.
-fn is_token68(text: &str) -> bool {
+pub(crate) fn is_token68(text: &str) -> bool {
     let body = text.trim_end_matches('=').as_bytes();
     // Without early exits the compiler looks at many bytes at once; tokens are long.
     let is_in = |it: u8, first: u8, last: u8| it.wrapping_sub(first) <= last - first;
@@ -142,28 +275,34 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn read(uri: &str, fields: &[&str], query: bool) -> Result<Option<String>, Unreadable> {
-        let request = request(uri, fields);
-        let found = bearer(Head::of(&request), Sources { query });
-        found.map(|it| it.map(str::to_owned))
+    /// What is read from these places of a request with these fields.
+    fn read_from(
+        sources: &[Source],
+        uri: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Result<Option<String>, Unreadable> {
+        let mut request = Request::get(uri);
+        for (name, field) in fields {
+            let value = HeaderValue::from_bytes(field.as_bytes()).unwrap();
+            request = request.header(*name, value);
+        }
+        let request = request.body(()).unwrap();
+        let sources = Sources(sources.iter().cloned().collect());
+        sources.read(Head::of(&request)).map(|it| it.map(Cow::into_owned))
     }
 
-    fn request(uri: &str, fields: &[&str]) -> Request<()> {
-        let mut request = Request::get(uri);
-        for field in fields {
-            let value = HeaderValue::from_bytes(field.as_bytes()).unwrap();
-            request = request.header("authorization", value);
-        }
-        request.body(()).unwrap()
+    fn bearer(fields: &[&str]) -> Result<Option<String>, Unreadable> {
+        let fields: Vec<_> = fields.iter().map(|field| ("authorization", *field)).collect();
+        read_from(&[Source::Bearer], "/", &fields)
     }
 
     #[test]
     fn one_bearer_credential_in_any_case() {
         for field in ["Bearer a.b.c", "bearer a.b.c", "BEARER   a.b.c"] {
-            assert_eq!(read("/", &[field], false), Ok(Some("a.b.c".into())));
+            assert_eq!(bearer(&[field]), Ok(Some("a.b.c".into())));
         }
-        assert_eq!(read("/", &[], false), Ok(None));
-        assert_eq!(read("/", &["Basic YTpi"], false), Ok(None));
+        assert_eq!(bearer(&[]), Ok(None));
+        assert_eq!(bearer(&["Basic YTpi"]), Ok(None));
     }
 
     #[test]
@@ -189,12 +328,11 @@ mod tests {
             "Basic,Bearer a",
         ];
         for field in bad {
-            let found = read("/", &[field], false);
+            let found = bearer(&[field]);
             assert!(matches!(found, Err(Unreadable::Malformed(_))), "{field:?}");
         }
         for two in [["Bearer a", "Bearer b"], ["Bearer a", "Basic b"], ["Basic b", "Bearer a"]] {
-            let found = read("/", &two, false);
-            assert!(matches!(found, Err(Unreadable::Ambiguous(_))));
+            assert!(matches!(bearer(&two), Err(Unreadable::Ambiguous(_))));
         }
     }
 
@@ -209,27 +347,67 @@ mod tests {
 
     #[test]
     fn the_query_is_read_by_choice_only() {
-        assert_eq!(read("/?access_token=a.b", &[], false), Ok(None));
-        assert_eq!(read("/?x&access_token=a.b&y=1", &[], true), Ok(Some("a.b".into())));
-        assert_eq!(read("/?access%5Ftoken=a.b", &[], true), Ok(Some("a.b".into())));
-        assert!(read("/?access_token=a&access_token=a", &[], true).is_err());
-        assert!(read("/?access_token=a&access%5ftoken=a", &[], true).is_err());
-        assert!(read("/?access_token=a", &["Bearer a"], true).is_err());
-        assert!(read("/?access_token", &[], true).is_err());
-        assert!(read("/?access_token=a%2eb", &[], true).is_err());
+        let read = |uri| read_from(&[Source::Bearer, ACCESS_TOKEN], uri, &[]);
+        assert_eq!(read_from(&[Source::Bearer], "/?access_token=a.b", &[]), Ok(None));
+        assert_eq!(read("/?x&access_token=a.b&y=1"), Ok(Some("a.b".into())));
+        assert_eq!(read("/?access%5Ftoken=a.b"), Ok(Some("a.b".into())));
+        assert_eq!(read("/?access_token=a%2eb+c"), Ok(Some("a.b+c".into())));
+        assert!(read("/?access_token=a&access_token=a").is_err());
+        assert!(read("/?access_token=a&access%5ftoken=a").is_err());
+        assert!(read("/?access_token").is_err());
+        assert!(read("/?access_token=a%20b").is_err());
+        assert!(read("/?access_token=a%00").is_err());
+        let both = read_from(
+            &[Source::Bearer, ACCESS_TOKEN],
+            "/?access_token=a",
+            &[("authorization", "Bearer a")],
+        );
+        assert!(matches!(both, Err(Unreadable::Ambiguous(_))));
     }
 
     #[test]
-    fn removal_leaves_the_rest_of_the_query() {
-        let removed = |uri: &str, query| {
-            let mut request = request(uri, &["Bearer a"]);
-            remove(&mut request, Sources { query });
-            assert!(request.headers().is_empty());
-            request.uri().to_string()
+    fn a_field_of_its_own() {
+        let x_key = Source::Header(HeaderName::from_static("x-key"));
+        let read = |values: &[&str]| {
+            let fields: Vec<_> = values.iter().map(|value| ("x-key", *value)).collect();
+            read_from(std::slice::from_ref(&x_key), "/", &fields)
         };
-        assert_eq!(removed("/p?access_token=a", true), "/p");
-        assert_eq!(removed("/p?x=%61&access_token=a&y", true), "/p?x=%61&y");
-        assert_eq!(removed("http://h/p?access%5Ftoken=a&y", true), "http://h/p?y");
-        assert_eq!(removed("/p?access_token=a", false), "/p?access_token=a");
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&["a{}=/+b"]), Ok(Some("a{}=/+b".into())));
+        for bad in ["", "a b", "a,b", "a\u{e9}", " ", "a\tb"] {
+            assert!(matches!(read(&[bad]), Err(Unreadable::Malformed(_))), "{bad:?}");
+        }
+        assert!(matches!(read(&["a", "a"]), Err(Unreadable::Ambiguous(_))));
+    }
+
+    #[test]
+    fn a_cookie() {
+        let key = Source::Cookie("key".into());
+        let read = |values: &[&str]| {
+            let fields: Vec<_> = values.iter().map(|value| ("cookie", *value)).collect();
+            read_from(std::slice::from_ref(&key), "/", &fields)
+        };
+        assert_eq!(read(&["a=1; key=k; b=2"]), Ok(Some("k".into())));
+        assert_eq!(read(&["a=1", "key=k"]), Ok(Some("k".into())));
+        assert_eq!(read(&["keys=1; xkey=2; Key=3"]), Ok(None));
+        assert!(read(&["key=a; key=a"]).is_err() && read(&["key=a", "key=b"]).is_err());
+        assert!(read(&["key="]).is_err() && read(&["key"]).is_err());
+        assert!(read(&["key=\"a b\""]).is_err());
+    }
+
+    #[test]
+    fn removal_leaves_the_rest() {
+        let removed = |source: Source, uri: &str, cookie: &'static str| {
+            let mut request = Request::get(uri).header("cookie", cookie).body(()).unwrap();
+            Sources::only(source).remove(&mut request);
+            let cookie = request.headers().get("cookie").map(|it| it.to_str().unwrap().to_owned());
+            (request.uri().to_string(), cookie.unwrap_or_default())
+        };
+        let key = || Source::Cookie("key".into());
+        assert_eq!(removed(key(), "/", "a=1; key=k; b=2"), ("/".into(), "a=1; b=2".into()));
+        assert_eq!(removed(key(), "/", "key=k; key=l"), ("/".into(), String::new()));
+        assert_eq!(removed(key(), "/", "a=1;b=2").1, "a=1;b=2");
+        assert_eq!(removed(ACCESS_TOKEN, "/p?access_token=a&y", "key=k").0, "/p?y");
+        assert_eq!(removed(Source::Bearer, "/p?access_token=a", "key=k").0, "/p?access_token=a");
     }
 }

@@ -2,21 +2,17 @@
 
 use std::{fmt, sync::Arc};
 
-use http::{HeaderValue, Method, Request, Response, header};
-
 use super::{
-    forward::{Fields, Forwarding},
-    policy::{Judgement, Policy, UNKNOWN_KEY},
+    policy::{self, Judgement, Policy, UNKNOWN_KEY},
     remote::Jwks,
     token::Invalid,
 };
 use crate::{
     auth::{
-        Challenge,
-        credential::{self, Sources, Unreadable},
+        Admitted, Challenge, Scheme, admission::Entry, credential::Unreadable, scheme::is_preflight,
     },
     clock::Clock,
-    guard::{Guard, Head, Pass, Verdict},
+    guard::{Guard, Head, Verdict},
     identity::{Claims, Identity},
     rejection::Rejection,
 };
@@ -36,9 +32,7 @@ pub(super) struct Shared {
     pub(super) policy: Policy,
     pub(super) challenge: Challenge,
     pub(super) clock: Clock,
-    pub(super) sources: Sources,
-    pub(super) forward_credential: bool,
-    pub(super) forwarding: Forwarding,
+    pub(super) entry: Arc<Entry>,
 }
 
 impl<C> Clone for Jwt<C> {
@@ -60,9 +54,9 @@ impl<C: Send + Sync + 'static> Guard for Jwt<C> {
     fn check(&self, head: Head<'_>) -> Verdict<Admitted<C>> {
         let shared = &self.shared;
         if is_preflight(head) {
-            return Verdict::admit(self.pass());
+            return Verdict::admit(shared.entry.pass());
         }
-        let token = match credential::bearer(head, shared.sources) {
+        let token = match shared.entry.sources.read(head) {
             Ok(Some(token)) => token,
             Ok(None) => return Verdict::refuse(shared.challenge.missing()),
             Err(Unreadable::Ambiguous(why)) => {
@@ -72,11 +66,31 @@ impl<C: Send + Sync + 'static> Guard for Jwt<C> {
                 return Verdict::refuse(shared.challenge.invalid_token(why));
             }
         };
-        match shared.policy.judge(token, shared.clock.unix()) {
+        match shared.policy.judge(&token, shared.clock.unix()) {
             Judgement::Good(identity) => Verdict::Now(self.admit(identity)),
             Judgement::Bad(why) => Verdict::refuse(self.refusal(why)),
-            Judgement::Undecided(keys) => self.ask(&keys, token),
+            Judgement::Undecided(keys) => self.ask(&keys, &token),
         }
+    }
+
+    fn bypass(&self) -> Option<Admitted<C>> {
+        Some(self.shared.entry.pass())
+    }
+}
+
+impl<C: Send + Sync + 'static> Scheme for Jwt<C> {
+    /// A bearer token that looks like a JWT: three parts, of which the first is a JSON object. What does not may
+    /// be a credential of another scheme.
+    fn presented(&self, head: Head<'_>) -> bool {
+        match self.shared.entry.sources.read(head) {
+            Ok(Some(token)) => policy::looks_like_a_jwt(&token),
+            Ok(None) => false,
+            Err(_) => true,
+        }
+    }
+
+    fn missing(&self) -> Rejection {
+        self.shared.challenge.missing()
     }
 }
 
@@ -119,67 +133,6 @@ impl<C: Send + Sync + 'static> Jwt<C> {
                 }
             },
         };
-        let fields = self.shared.forwarding.fields(&identity);
-        Ok(Admitted { identity: Some(identity), claims, fields, ..self.pass() })
-    }
-
-    fn pass(&self) -> Admitted<C> {
-        Admitted {
-            shared: Arc::clone(&self.shared),
-            identity: None,
-            claims: None,
-            fields: Fields::new(),
-            in_query: false,
-        }
-    }
-}
-
-/// A browser asks what it may ask, and sends no credential (Fetch §4.8); the request proper is judged.
-fn is_preflight(head: Head<'_>) -> bool {
-    let has = |name| head.headers().contains_key(name);
-    head.method() == Method::OPTIONS
-        && has(header::ORIGIN)
-        && has(header::ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// What an admission brings: the identity and the claims in extensions, the token out, claim fields in.
-pub struct Admitted<C> {
-    shared: Arc<Shared>,
-    identity: Option<Identity>,
-    claims: Option<Claims<C>>,
-    fields: Fields,
-    in_query: bool,
-}
-
-impl<C> fmt::Debug for Admitted<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admitted").field("identity", &self.identity).finish_non_exhaustive()
-    }
-}
-
-impl<C: Send + Sync + 'static> Pass for Admitted<C> {
-    fn enter<B>(&mut self, request: &mut Request<B>) {
-        let Shared { forwarding, sources, forward_credential, .. } = &*self.shared;
-        forwarding.apply(request, &mut self.fields);
-        self.in_query = credential::is_in_query(request.uri(), *sources);
-        // What nobody has verified is never passed on, whatever the settings.
-        if self.identity.is_none() || !forward_credential {
-            credential::remove(request, *sources);
-        }
-        let extensions = request.extensions_mut();
-        if let Some(identity) = self.identity.take() {
-            extensions.insert(identity);
-        }
-        if let Some(claims) = self.claims.take() {
-            extensions.insert(claims);
-        }
-    }
-
-    fn leave<B>(&mut self, response: &mut Response<B>) {
-        // RFC 6750 §2.3: caches must not keep what a token in a URI has opened.
-        if self.in_query && !response.headers().contains_key(header::CACHE_CONTROL) {
-            let private = HeaderValue::from_static("private");
-            response.headers_mut().insert(header::CACHE_CONTROL, private);
-        }
+        Ok(self.shared.entry.admit(identity, claims))
     }
 }

@@ -6,13 +6,16 @@ use serde::de::DeserializeOwned;
 use tower_layer::Layer;
 
 use super::{
-    forward::Forwarding,
     guard::{Jwt, Read, Shared},
     issuer::Issuer,
     policy::Policy,
 };
 use crate::{
-    auth::{Challenge, credential::Sources},
+    auth::{
+        Challenge, SchemeLayer,
+        admission::Entry,
+        credential::{ACCESS_TOKEN, Source, Sources},
+    },
     clock::Clock,
     config_error::{ConfigError, Mistakes},
     guard::{GuardLayer, Guarded},
@@ -62,11 +65,10 @@ impl JwtLayer {
             policy: Policy::new(issuers, MAX_LENGTH),
             challenge,
             clock: Clock::system(),
-            sources: Sources::default(),
-            forward_credential: false,
-            forwarding: Forwarding::default(),
+            entry: Arc::new(Entry::reading(Sources::only(Source::Bearer))),
         };
-        Ok(Self::with(shared, None))
+        let shared = Arc::new(shared);
+        Ok(Self { guard: GuardLayer::new(Jwt { shared, read: None }) })
     }
 
     /// Reads the claims into `C` as well, for handlers, which get [`Claims<C>`](crate::identity::Claims). A token
@@ -76,22 +78,23 @@ impl JwtLayer {
     where
         C: DeserializeOwned + Send + Sync + 'static,
     {
-        let shared = self.guard.guard().shared.as_ref().clone();
-        JwtLayer::with(shared, Some(|json| serde_json::from_slice(json).ok()))
+        let shared = Arc::clone(&self.guard.guard().shared);
+        let read: Read<C> = |json| serde_json::from_slice(json).ok();
+        JwtLayer { guard: self.guard.with_guard(Jwt { shared, read: Some(read) }) }
     }
 }
 
 impl<C: Send + Sync + 'static> JwtLayer<C> {
-    fn with(shared: Shared, read: Option<Read<C>>) -> Self {
-        let shared = Arc::new(shared);
-        Self { guard: GuardLayer::new(Jwt { shared, read }) }
-    }
-
     fn set(self, set: impl FnOnce(&mut Shared)) -> Self {
         let Jwt { shared, read } = &**self.guard.guard();
         let mut shared = shared.as_ref().clone();
         set(&mut shared);
-        Self::with(shared, *read)
+        let jwt = Jwt { shared: Arc::new(shared), read: *read };
+        Self { guard: self.guard.with_guard(jwt) }
+    }
+
+    fn set_entry(self, set: impl FnOnce(&mut Entry)) -> Self {
+        self.set(|it| set(Arc::make_mut(&mut it.entry)))
     }
 
     /// The protection space that challenges name (RFC 9110 §11.5). Default: `gateway`.
@@ -117,21 +120,28 @@ impl<C: Send + Sync + 'static> JwtLayer<C> {
     /// When `field` is no field name, is already taken, or means something to HTTP itself.
     pub fn forward_claim(self, claim: &str, field: &str) -> Result<Self, ConfigError> {
         let mut outcome = Ok(());
-        let layer = self.set(|it| outcome = it.forwarding.add(claim, field));
+        let layer = self.set_entry(|it| outcome = it.forwarding.add(claim, field));
         outcome.map(|()| layer)
     }
 
     /// Leaves the token in the request that goes on. Whoever receives it can act as its subject.
     #[must_use]
     pub fn forward_credential(self) -> Self {
-        self.set(|it| it.forward_credential = true)
+        self.set_entry(|it| it.forward_credential = true)
     }
 
     /// Also reads the token from the query parameter `access_token` (RFC 6750 §2.3), which ends up in logs,
     /// histories and `Referer` fields. It is removed from the URI that goes on.
     #[must_use]
     pub fn accept_query_parameter(self) -> Self {
-        self.set(|it| it.sources.query = true)
+        self.set_entry(|it| it.sources.add(ACCESS_TOKEN))
+    }
+
+    /// Judges, and lets every request through: to see what would be refused. A request whose token does not hold
+    /// goes on without a token and without an identity.
+    #[must_use]
+    pub fn report_only(self) -> Self {
+        Self { guard: self.guard.report_only() }
     }
 
     /// The longest token that is looked at, in bytes. Default: 8 KiB.
@@ -144,6 +154,14 @@ impl<C: Send + Sync + 'static> JwtLayer<C> {
     #[must_use]
     pub fn clock(self, clock: Clock) -> Self {
         self.set(|it| it.clock = clock)
+    }
+}
+
+impl<C: Send + Sync + 'static> SchemeLayer for JwtLayer<C> {
+    type Scheme = Jwt<C>;
+
+    fn scheme(&self) -> Arc<Jwt<C>> {
+        Arc::clone(self.guard.guard())
     }
 }
 

@@ -82,10 +82,8 @@
 
 mod algorithm;
 mod crypto;
-mod forward;
 mod guard;
 mod issuer;
-mod json;
 mod key;
 mod key_set;
 mod layer;
@@ -94,7 +92,7 @@ mod remote;
 mod token;
 
 pub use algorithm::Algorithm;
-pub use guard::{Admitted, Jwt};
+pub use guard::Jwt;
 pub use issuer::{Issuer, Keys};
 pub use key_set::KeySet;
 pub use layer::JwtLayer;

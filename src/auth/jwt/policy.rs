@@ -13,6 +13,15 @@ use crate::identity::Identity;
 
 pub(super) const UNKNOWN_KEY: Invalid = Invalid("The token's key is not known.");
 
+/// Whether the token has the form of a JWT, good or bad: what has not may be an opaque token.
+pub(super) fn looks_like_a_jwt(token: &str) -> bool {
+    let Ok(parts) = Compact::split(token) else {
+        return false;
+    };
+    // `{` in base64url, whatever follows
+    decode_header(parts.header).is_ok_and(|header| header.trim_ascii_start().starts_with(b"{"))
+}
+
 /// The issuers, and what holds for all of them.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {

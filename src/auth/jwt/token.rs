@@ -6,10 +6,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::de::MapAccess;
 use smallvec::SmallVec;
 
-use super::{
-    algorithm::Algorithm,
-    json::{NumericDate, Object, Skipped, Text, Texts, object},
-};
+use super::algorithm::Algorithm;
+use crate::auth::json::{NumericDate, Object, Skipped, Text, Texts, object};
 
 /// Why a token is refused; written for its holder, and never quoting it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -44,7 +44,7 @@ impl Forwarding {
     pub(super) fn add(&mut self, claim: &str, field: &str) -> Result<(), ConfigError> {
         let refuse = |why: &str| {
             let field = field.escape_debug();
-            Err(ConfigError::new("jwt", format!("`{field}` {why}")))
+            Err(ConfigError::new("auth", format!("`{field}` {why}")))
         };
         let Ok(name) = field.parse::<HeaderName>() else {
             return refuse("is no field name");

@@ -1,0 +1,92 @@
+//! What follows from an authentication: an identity goes in, the credential does not.
+
+use std::{fmt, sync::Arc};
+
+use http::{HeaderValue, Request, Response, header};
+
+use super::{
+    credential::Sources,
+    forward::{Fields, Forwarding},
+};
+use crate::{
+    guard::Pass,
+    identity::{Claims, Identity},
+};
+
+/// How a scheme's admissions change requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) sources: Sources,
+    /// Whether a credential that was verified stays in the request.
+    pub(crate) forward_credential: bool,
+    pub(crate) forwarding: Forwarding,
+}
+
+impl Entry {
+    pub(crate) fn reading(sources: Sources) -> Self {
+        Self { sources, forward_credential: false, forwarding: Forwarding::default() }
+    }
+
+    /// For a request that speaks for this identity.
+    pub(crate) fn admit<C>(
+        self: &Arc<Self>,
+        identity: Identity,
+        claims: Option<Claims<C>>,
+    ) -> Admitted<C> {
+        let fields = self.forwarding.fields(&identity);
+        Admitted { claims, fields, identity: Some(identity), ..self.pass() }
+    }
+
+    /// For a request that speaks for nobody: it loses the credential, and fields that look like ours.
+    pub(crate) fn pass<C>(self: &Arc<Self>) -> Admitted<C> {
+        Admitted {
+            entry: Arc::clone(self),
+            identity: None,
+            claims: None,
+            fields: Fields::new(),
+            in_query: false,
+        }
+    }
+}
+
+/// What an authentication brings: the identity and the claims in extensions, the credential out, claim fields in.
+pub struct Admitted<C = ()> {
+    entry: Arc<Entry>,
+    identity: Option<Identity>,
+    claims: Option<Claims<C>>,
+    fields: Fields,
+    in_query: bool,
+}
+
+impl<C> fmt::Debug for Admitted<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admitted").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl<C: Send + Sync + 'static> Pass for Admitted<C> {
+    fn enter<B>(&mut self, request: &mut Request<B>) {
+        let Entry { forwarding, sources, forward_credential } = &*self.entry;
+        forwarding.apply(request, &mut self.fields);
+        self.in_query = sources.in_query(request.uri());
+        // What nobody has verified is never passed on, whatever the settings.
+        if self.identity.is_none() || !forward_credential {
+            sources.remove(request);
+        }
+        let extensions = request.extensions_mut();
+        if let Some(identity) = self.identity.take() {
+            extensions.insert(identity);
+        }
+        if let Some(claims) = self.claims.take() {
+            extensions.insert(claims);
+        }
+    }
+
+    fn leave<B>(&mut self, response: &mut Response<B>) {
+        // RFC 6750 §2.3: caches must not keep what a token in a URI has opened.
+        if self.in_query && !response.headers().contains_key(header::CACHE_CONTROL) {
+            let private = HeaderValue::from_static("private");
+            response.headers_mut().insert(header::CACHE_CONTROL, private);
+        }
+    }
+}
