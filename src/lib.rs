@@ -120,6 +120,10 @@
 //! | [`ClientIpLayer`](client_ip::ClientIpLayer): who is connected | [`client_ip`] | – |
 //! | [`GuardLayer`](guard::GuardLayer): a layer of your own | [`guard`] | – |
 //! | `JwtLayer`: JSON Web Tokens | `auth::jwt` | `jwt` |
+//! | `IntrospectionLayer`: opaque tokens, by asking who issued them | `auth::introspection` | `introspection` |
+//! | `ApiKeyLayer`: API keys | `auth::api_key` | `api-key` |
+//! | `SignedUrlLayer`: URLs that carry their own permission | `auth::signed_url` | `signed-url` |
+//! | `RequireLayer`: who may do what | `auth::require` | `require` |
 //! | `RateLimitLayer`: quotas for each client | `rate_limit` | `rate-limit` |
 //! | `RouteLayer`: by host, path and method | `route` | `route` |
 //! | `Upstream`: an origin as a service | `upstream` | `upstream` |
@@ -155,7 +159,13 @@ pub mod reply;
 pub mod target;
 
 // Concerns, and the machinery that some of them share.
-#[cfg(feature = "jwt")]
+#[cfg(any(
+    feature = "jwt",
+    feature = "introspection",
+    feature = "api-key",
+    feature = "signed-url",
+    feature = "require"
+))]
 pub mod auth;
 #[cfg(feature = "client")]
 pub mod client;

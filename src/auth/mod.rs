@@ -2,23 +2,37 @@
 //!
 //! | layer | credential | module |
 //! |---|---|---|
-//! | [`JwtLayer`](jwt::JwtLayer) | a signed JSON Web Token | [`jwt`] |
+//! | `JwtLayer` | a signed JSON Web Token | `jwt` |
+//! | `IntrospectionLayer` | an opaque token of OAuth 2.0 | `introspection` |
+//! | `ApiKeyLayer` | an API key | `api_key` |
+//! | `SignedUrlLayer` | a signature in the URL | `signed_url` |
+//! | `RequireLayer` | none: it says who of them may do what | `require` |
 //!
 //! Every scheme leaves an [`Identity`](crate::identity::Identity) in the request's extensions, answers `401`
 //! with a challenge when there is no good credential, `503` when it cannot decide, and removes the credential
 //! before the request goes on.
 
 mod admission;
+#[cfg(feature = "api-key")]
+pub mod api_key;
 mod challenge;
+mod combine;
 mod credential;
+mod crypto;
 mod fetch;
 mod forward;
+#[cfg(feature = "introspection")]
+pub mod introspection;
 mod json;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod query;
 mod refreshing;
+#[cfg(feature = "require")]
+pub mod require;
 mod scheme;
+#[cfg(feature = "signed-url")]
+pub mod signed_url;
 
 pub use admission::Admitted;
 pub use challenge::Challenge;

@@ -1,22 +1,14 @@
-//! Signatures: the one file that knows the cryptographic back ends.
+//! Signatures of tokens.
 //!
 //! A shared secret is prepared once and verified here: to prepare it is about half of what HMAC costs on a token.
-//! For public keys, the back end is chosen at compile time, by feature. The process-wide provider of the library
-//! beneath is never asked, because it panics when an application enables both back ends, or none.
+//! Public keys are the back end's.
 
 use hmac::{Hmac, Mac};
-use jsonwebtoken::{Algorithm as Alg, DecodingKey, crypto::CryptoProvider, errors::Error};
+use jsonwebtoken::{Algorithm as Alg, DecodingKey, errors::Error};
 use sha2::{Sha256, Sha384, Sha512};
 
 use super::algorithm::{Algorithm, Family};
-
-#[cfg(feature = "crypto-aws-lc")]
-const BACK_END: Option<&CryptoProvider> = Some(&jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER);
-#[cfg(all(feature = "crypto-rust", not(feature = "crypto-aws-lc")))]
-const BACK_END: Option<&CryptoProvider> =
-    Some(&jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER);
-#[cfg(not(any(feature = "crypto-rust", feature = "crypto-aws-lc")))]
-const BACK_END: Option<&CryptoProvider> = None;
+use crate::auth::crypto::{BACK_END, NO_BACK_END};
 
 /// Whether signatures can be verified at all.
 pub(super) const fn is_available() -> bool {
@@ -158,8 +150,6 @@ impl VerifyingKey {
         verifier.is_some_and(|it| it.verify(message, signature).is_ok())
     }
 }
-
-const NO_BACK_END: &str = "no cryptography: enable feature `crypto-aws-lc` or `crypto-rust`";
 
 fn without_leading_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|it| **it == 0).count();

@@ -160,7 +160,7 @@ impl Issuer {
             mistakes.add(format!("issuer `{name}` accepts no algorithm"));
         }
         if !crypto::is_available() {
-            mistakes.add("no cryptography: enable feature `crypto-aws-lc` or `crypto-rust`");
+            mistakes.add(crate::auth::crypto::NO_BACK_END);
         }
     }
 
