@@ -26,6 +26,8 @@ pub mod introspection;
 mod json;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+#[cfg(any(feature = "introspection", feature = "api-key"))]
+mod lookup;
 mod query;
 mod refreshing;
 #[cfg(feature = "require")]

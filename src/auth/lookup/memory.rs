@@ -1,0 +1,96 @@
+//! What was answered, for as long as it holds.
+
+use std::time::{Duration, Instant};
+
+use quick_cache::sync::Cache;
+
+use super::{Answer, Known, Settings, Shared};
+use crate::{auth::crypto::Digest, clock::Clock};
+
+/// Good and bad credentials apart: whoever presents bad ones cannot push out a good one.
+pub(super) struct Memory<V> {
+    good: Cache<Digest, Good<V>>,
+    bad: Cache<Digest, Instant>,
+    settings: Settings,
+}
+
+#[derive(Clone)]
+struct Good<V> {
+    value: V,
+    fresh_until: Instant,
+    /// When the credential itself ends, by the wall clock.
+    until: Option<Duration>,
+}
+
+impl<V> Good<V> {
+    fn has_ended(&self, clock: &Clock) -> bool {
+        self.until.is_some_and(|until| clock.unix() >= until)
+    }
+}
+
+impl<V: Clone> Memory<V> {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let cache = || settings.capacity.max(1);
+        Self { good: Cache::new(cache()), bad: Cache::new(cache()), settings: *settings }
+    }
+
+    pub(super) fn recall(&self, credential: &Digest, clock: &Clock) -> Option<Known<V>> {
+        if let Some(good) = self.good.get(credential) {
+            // A credential that has ended is known to be bad, whatever its source would say.
+            return match (good.has_ended(clock), clock.now() < good.fresh_until) {
+                (true, _) => Some(Known::Bad),
+                (false, true) => Some(Known::Good(good.value)),
+                (false, false) => None,
+            };
+        }
+        self.bad.get(credential).filter(|until| clock.now() < *until).map(|_| Known::Bad)
+    }
+
+    pub(super) fn remember(
+        &self,
+        credential: Digest,
+        answer: Answer<V>,
+        shared: &Shared<V>,
+    ) -> Known<V> {
+        let now = shared.clock.now();
+        match answer {
+            Answer::Good { value, until } => {
+                let fresh_until = now + self.settings.ttl;
+                let good = Good { value, fresh_until, until };
+                if good.has_ended(&shared.clock) {
+                    return self.remember(credential, Answer::Bad, shared);
+                }
+                self.bad.remove(&credential);
+                if !self.settings.ttl.is_zero() {
+                    self.good.insert(credential, good.clone());
+                }
+                Known::Good(good.value)
+            }
+            Answer::Bad => {
+                self.good.remove(&credential);
+                if !self.settings.negative_ttl.is_zero() {
+                    self.bad.insert(credential, now + self.settings.negative_ttl);
+                }
+                Known::Bad
+            }
+        }
+    }
+
+    /// A good answer whose time is over, but not for long, and whose credential has not ended.
+    pub(super) fn stale(&self, credential: &Digest, shared: &Shared<V>) -> Option<Known<V>> {
+        let good = self.good.get(credential)?;
+        let stale_until = good.fresh_until + self.settings.stale_if_error;
+        let serves = shared.clock.now() < stale_until && !good.has_ended(&shared.clock);
+        serves.then_some(Known::Good(good.value))
+    }
+
+    pub(super) fn forget(&self, credential: &Digest) {
+        self.good.remove(credential);
+        self.bad.remove(credential);
+    }
+
+    pub(super) fn forget_all(&self) {
+        self.good.clear();
+        self.bad.clear();
+    }
+}
