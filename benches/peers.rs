@@ -66,7 +66,9 @@ async fn main() {
         row("tower-oauth2-resource-server", cost_of(server.into_layer().layer(Leaf), &token));
         let gain = uncached.nanos / cached.nanos;
         let verdict = if gain >= floor { "above" } else { "BELOW" };
-        println!("{algorithm}: seen before is {gain:.1} × faster, {verdict} the floor of {floor} ×\n");
+        println!(
+            "{algorithm}: seen before is {gain:.1} × faster, {verdict} the floor of {floor} ×\n"
+        );
     }
 }
 

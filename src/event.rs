@@ -236,18 +236,20 @@ mod metrics_tests {
     }
 
     #[test]
-    fn admissions_and_refusals_are_counted_under_the_same_name_and_labels() {
+    fn decisions_are_counted_under_the_same_name_and_labels() {
         let keys = Keys::default();
         let request = Request::new(());
         metrics::with_local_recorder(&keys, || {
             admitted::<Door>(Head::of(&request));
             refused(Door::NAME, Head::of(&request), &Rejection::forbidden("No."));
+            reported(Door::NAME, Head::of(&request), &Rejection::forbidden("No."));
         });
         let keys = keys.0.lock().unwrap();
         let key = |outcome: &'static str, reason: &'static str| {
             let labels = [("layer", "door"), ("outcome", outcome), ("reason", reason)];
             Key::from_parts(DECISIONS, &labels).to_string()
         };
-        assert_eq!(*keys, [key("admitted", "none"), key("refused", "forbidden")]);
+        let forbidden = |outcome| key(outcome, "forbidden");
+        assert_eq!(*keys, [key("admitted", "none"), forbidden("refused"), forbidden("reported")]);
     }
 }

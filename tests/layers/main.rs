@@ -8,4 +8,5 @@ mod contract;
 mod jwt;
 mod rate_limit;
 mod reply;
+mod report_only;
 mod route;
