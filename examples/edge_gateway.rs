@@ -30,6 +30,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[path = "edge_gateway/demo.rs"]
 mod demo;
+#[path = "support/issuer.rs"]
+#[allow(dead_code, reason = "another example uses the rest")]
+mod issuer;
 
 /// An edge gateway: limit by client address, check the token, route.
 #[derive(Parser)]
@@ -83,7 +86,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let colours = std::io::stdout().is_terminal();
     tracing_subscriber::fmt().with_env_filter(log).with_ansi(colours).init();
 
-    let demo = demo::DemoIssuer::new();
+    let demo = issuer::DemoIssuer::new();
     let users = origin(&settings.users, "users").await?;
     let default = origin(&settings.default, "default").await?;
     let keys = match settings.jwks.as_deref() {
@@ -93,7 +96,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
             Keys::from(KeySet::from_jwks(document)?)
         }
         None => {
-            let url = format!("http://{}/jwks.json", demo::spawn(demo.jwks()).await?);
+            let url = format!("http://{}/jwks.json", issuer::spawn(demo.jwks()).await?);
             Jwks::remote(url, HttpClient::new()).start()?.into()
         }
     };
@@ -142,7 +145,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
 async fn origin(url: &Option<String>, name: &'static str) -> Result<Upstream, Box<dyn Error>> {
     let url = match url {
         Some(url) => url.clone(),
-        None => format!("http://{}", demo::spawn(demo::service(name)).await?),
+        None => format!("http://{}", issuer::spawn(demo::service(name)).await?),
     };
     Ok(Upstream::new(&url)?.x_forwarded())
 }
