@@ -4,8 +4,10 @@
 mod support;
 
 mod client_ip;
+mod combine;
 mod contract;
 mod jwt;
 mod rate_limit;
 mod reply;
+mod require;
 mod route;

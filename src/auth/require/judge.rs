@@ -128,3 +128,170 @@ impl Kind {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        auth::require::rule::{
+            all_scopes, any_plan, any_scope, anyone, authenticated, claim, claims, issuer, nobody,
+            plan, role, scheme, scope, subject, that,
+        },
+        guard::Head,
+    };
+    use http::Request;
+
+    fn alice() -> Identity {
+        Identity::new("jwt", "alice")
+            .with_issuer("https://id.example")
+            .with_scope("read  orders:write")
+            .with_plan("gold")
+            .with_claims(r#"{"roles":["admin"],"realm_access":{"roles":["ops"]},"level":3}"#)
+    }
+
+    /// What the rule says of this identity: "yes", "no", "cannot tell".
+    fn says(rule: &Rule, who: Option<&Identity>) -> &'static str {
+        let request = Request::new(());
+        let asked = Asked { head: Head::of(&request), place: None };
+        let roles = Path::parse("roles").unwrap();
+        match rule.judge(Case { who, asked, roles: &roles }) {
+            Answer::Yes => "yes",
+            Answer::No(_) => "no",
+            Answer::CannotTell(_) => "cannot tell",
+        }
+    }
+
+    #[test]
+    fn who_is_admitted() {
+        let alice = alice();
+        let admitted = [
+            anyone(),
+            authenticated(),
+            scope("read"),
+            scope("orders:write"),
+            any_scope(["x", "read"]),
+            all_scopes(["read", "orders:write"]),
+            role("admin"),
+            scheme("jwt"),
+            issuer("https://id.example"),
+            subject("alice"),
+            plan("gold"),
+            any_plan(["free", "gold"]),
+            claim("/realm_access/roles").contains("ops"),
+            claim("level").equals(3),
+            that(|who, _| who.subject() == "alice"),
+        ];
+        for rule in &admitted {
+            assert_eq!(says(rule, Some(&alice)), "yes", "{rule}");
+            assert_eq!(says(&rule.clone().not(), Some(&alice)), "no", "not {rule}");
+        }
+    }
+
+    #[test]
+    fn everything_is_compared_whole_and_by_case() {
+        let alice = alice();
+        for rule in [
+            nobody(),
+            scope("orders"),
+            scope("orders:write:all"),
+            scope("Read"),
+            all_scopes(["read", "x"]),
+            any_scope(["rea", "orders:"]),
+            role("Admin"),
+            role("adm"),
+            role("ops"),
+            scheme("JWT"),
+            issuer("https://id.example/"),
+            subject("Alice"),
+            plan("Gold"),
+            claim("level").equals("3"),
+            that(|who, _| who.subject() == "bob"),
+        ] {
+            assert_eq!(says(&rule, Some(&alice)), "no", "{rule}");
+            assert_eq!(says(&rule.clone().not(), Some(&alice)), "yes", "not {rule}");
+        }
+    }
+
+    #[test]
+    fn of_nobody_only_anyone_can_be_told() {
+        let rules = || {
+            [
+                authenticated(),
+                scope("a"),
+                role("a"),
+                plan("a"),
+                scheme("jwt"),
+                subject(""),
+                claim("a").exists(),
+                that(|_, _| true),
+            ]
+        };
+        for rule in rules() {
+            assert_eq!(says(&rule, None), "cannot tell", "{rule}");
+            assert_eq!(says(&rule.clone().not(), None), "cannot tell", "not {rule}");
+            assert_eq!(says(&rule.or(anyone()), None), "yes");
+        }
+        for rule in rules() {
+            assert_eq!(says(&rule.and(anyone()), None), "cannot tell");
+        }
+        assert_eq!(says(&nobody().not(), None), "cannot tell", "the opposite takes somebody");
+        assert_eq!(says(&anyone().not(), None), "no");
+    }
+
+    #[test]
+    fn an_anonymous_client_has_what_everybody_has() {
+        let who = Identity::anonymous().with_plan("free").with_scope("read");
+        assert_eq!(says(&authenticated(), Some(&who)), "no");
+        assert_eq!(says(&plan("free").and(scope("read")), Some(&who)), "yes");
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_admitted_by_no_combination() {
+        #[derive(serde::Deserialize)]
+        struct Other {
+            #[allow(dead_code)]
+            gone: u8,
+        }
+        let twice = Identity::new("jwt", "a").with_claims(r#"{"a":{"b":1,"b":2}}"#);
+        let rule = || claim("/a/b").equals(1);
+        for untold in [rule(), rule().not(), rule().not().not(), rule().and(anyone())] {
+            assert_eq!(says(&untold, Some(&twice)), "cannot tell", "{untold}");
+        }
+        assert_eq!(says(&rule().or(nobody()).not(), Some(&twice)), "cannot tell");
+        assert_eq!(says(&nobody().or(rule()).not(), Some(&twice)), "cannot tell");
+        assert_eq!(says(&rule().and(nobody()), Some(&twice)), "no");
+        assert_eq!(says(&rule().or(anyone()), Some(&twice)), "yes");
+        let typed = claims(|_: &Other, _| true);
+        assert_eq!(says(&typed.clone().not(), Some(&alice())), "cannot tell");
+        assert_eq!(says(&typed, Some(&Identity::new("api-key", "a"))), "cannot tell");
+    }
+
+    #[test]
+    fn combinations_read_from_left_to_right() {
+        let (yes, no) = (|| anyone(), || nobody());
+        let alice = alice();
+        for (rule, answer) in [
+            (yes().and(no()).or(yes()), "yes"),
+            (no().or(yes()).and(no()), "no"),
+            (no().or(no()).or(yes()), "yes"),
+            (yes().and(yes()).and(no()), "no"),
+            (yes().and(no().or(yes())), "yes"),
+        ] {
+            assert_eq!(says(&rule, Some(&alice)), answer, "{rule}");
+        }
+        let rule = scope("a").and(role("b")).and(plan("c").or(anyone().named("x"))).not();
+        let name = r#"not (all scopes ["a"] and roles has one of ["b"] and (plan ["c"] or x))"#;
+        assert_eq!(rule.to_string(), name);
+    }
+
+    #[test]
+    fn the_scopes_that_it_takes() {
+        let needed = |rule: Rule| {
+            let mut scopes = Vec::new();
+            rule.needed_scopes(&mut scopes);
+            scopes.join(" ")
+        };
+        let two = scope("a").and(role("x")).and(all_scopes(["b", "a"]));
+        assert_eq!(needed(two.and(scope("c").or(plan("x")))), "a b");
+    }
+}
