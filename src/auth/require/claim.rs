@@ -297,6 +297,7 @@ impl fmt::Display for Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const CLAIMS: &str = r#"{
         "sub": "alice", "tenant": {"id": 7, "name": "acme", "plans": ["gold", "x y", 3, true, null, ["in"]]},
@@ -407,5 +408,65 @@ mod tests {
             assert_eq!(Path::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Path::parse("https://x/y").unwrap().to_string(), "/https:~1~1x~1y");
+    }
+
+    /// Objects and arrays of few names, so that paths meet them.
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            (-2_i64..3).prop_map(Into::into),
+            prop_oneof![Just(1.0), Just(0.5), Just(-2.0)].prop_map(|it: f64| it.into()),
+            "[ab1 ]{0,3}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                prop::collection::hash_map("[ab1/~]{0,1}", inner, 0..4)
+                    .prop_map(|it| it.into_iter().collect()),
+            ]
+        })
+    }
+
+    /// The same over a document in memory.
+    fn by_pointer(json: &serde_json::Value, path: &str, test: &Test) -> bool {
+        let same = |value: &Value, found: &serde_json::Value| match &value.0 {
+            Scalar::Text(text) => found.as_str() == Some(text),
+            Scalar::Number(number) => found.as_f64() == Some(*number as f64),
+            Scalar::Boolean(it) => found.as_bool() == Some(*it),
+        };
+        let Some(found) = json.pointer(path) else {
+            return false;
+        };
+        match (test, found) {
+            (Test::Exists, found) => !found.is_null(),
+            (Test::Is(values), found) => values.iter().any(|it| same(it, found)),
+            (Test::Has(values), serde_json::Value::Array(list)) => {
+                list.iter().any(|found| values.iter().any(|it| same(it, found)))
+            }
+            (Test::Has(values), serde_json::Value::String(text)) => {
+                text.split(' ').any(|word| !word.is_empty() && values.contains(&word.into()))
+            }
+            (Test::Has(_), _) => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_a_search_in_memory_finds(
+            json in json(),
+            path in "(/(a|b|0|1|~0|~1|)){1,3}",
+            value in prop_oneof![
+                "[ab1]{0,2}".prop_map(Value::from),
+                (-2_i64..3).prop_map(Value::from),
+                any::<bool>().prop_map(Value::from),
+            ],
+        ) {
+            for test in [Test::Exists, Test::Is([value.clone()].into()), Test::Has([value].into())] {
+                let text = json.to_string();
+                let found = passes(text.as_bytes(), &Path::parse(&path).unwrap(), &test);
+                prop_assert_eq!(found, Some(by_pointer(&json, &path, &test)), "{}", text);
+            }
+        }
     }
 }
