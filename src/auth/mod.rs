@@ -13,6 +13,15 @@
 //! Every scheme leaves an [`Identity`](crate::identity::Identity) in the request's extensions, answers `401`
 //! with a challenge when there is no good credential, `503` when it cannot decide, and removes the credential
 //! before the request goes on.
+#![cfg_attr(
+    not(any(
+        feature = "jwt",
+        feature = "introspection",
+        feature = "api-key",
+        feature = "signed-url"
+    )),
+    allow(dead_code, reason = "what schemes share, without a scheme")
+)]
 
 mod admission;
 #[cfg(feature = "api-key")]

@@ -21,6 +21,7 @@ impl Captures {
         Self(segments.chain(rest).collect())
     }
 
+    #[cfg(feature = "route")]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

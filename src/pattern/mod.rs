@@ -9,7 +9,7 @@ mod path;
 mod tree;
 
 pub(crate) use captures::Captures;
-#[cfg(feature = "route")]
-pub(crate) use captures::start_of;
 pub(crate) use path::Pattern;
-pub(crate) use tree::{Leaf, Node};
+pub(crate) use tree::Node;
+#[cfg(feature = "route")]
+pub(crate) use {captures::start_of, tree::Leaf};

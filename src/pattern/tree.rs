@@ -143,6 +143,7 @@ impl Leaf {
         }
     }
 
+    #[cfg(feature = "route")]
     pub(crate) fn methods<'a>(&'a self, all: &mut Vec<&'a Method>) {
         all.extend(self.0.iter().filter_map(|(method, _)| method.as_ref()));
     }

@@ -4,8 +4,6 @@ use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::auth::json::Text;
-
 /// Where a claim stands: the steps of a JSON Pointer (RFC 6901 §4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Path(Box<[Box<str>]>);
@@ -244,19 +242,42 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let Some((step, steps)) = self.steps.split_first() else {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(self.any());
+        };
         let mut found = None;
-        while let Some(Text(name)) = map.next_key()? {
-            match self.steps.split_first() {
-                Some((step, steps)) if **step == *name => {
-                    let passed = map.next_value_seed(Walk { steps, ..self })?;
-                    if found.replace(passed).is_some() {
-                        return Err(A::Error::custom("a duplicate member"));
-                    }
-                }
-                _ => _ = map.next_value::<IgnoredAny>()?,
+        while let Some(here) = map.next_key_seed(Is(step))? {
+            if !here {
+                map.next_value::<IgnoredAny>()?;
+            } else if found.replace(map.next_value_seed(Walk { steps, ..self })?).is_some() {
+                return Err(A::Error::custom("a duplicate member"));
             }
         }
-        Ok(found.unwrap_or(self.any()))
+        Ok(found.unwrap_or(false))
+    }
+}
+
+/// Whether the name of a member is this one, whatever escapes it is written with.
+struct Is<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for Is<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Is<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a member")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<bool, E> {
+        Ok(name == self.0)
     }
 }
 
@@ -389,6 +410,7 @@ mod tests {
             r#"{"a":{"b":"x","b":"y"}}"#,
             r#"{"a":{"b":"y","b":"x"}}"#,
             r#"{"a":{"b":"x"},"a":{}}"#,
+            r#"{"a":{"b":"x"},"\u0061":{}}"#,
             r#"{"a":{"b":"x"}"#,
             r#"{"a":{"b":"x"}} {}"#,
             "nonsense",
