@@ -129,6 +129,13 @@ impl<P> fmt::Debug for Verdict<P> {
 ///
 /// `leave` also sees the responses that inner layers made themselves, such as another guard's refusal.
 pub trait Pass {
+    /// Looks at the request before several passes that go in together change it: one that leaves in the request
+    /// what another of them takes out, keeps it here and puts it back in [`enter`](Self::enter). Not called for a
+    /// pass that goes in alone. Default: nothing.
+    fn prepare<B>(&mut self, request: &Request<B>) {
+        let _ = request;
+    }
+
     /// Changes the request before the inner service is called.
     fn enter<B>(&mut self, request: &mut Request<B>) {
         let _ = request;
@@ -144,6 +151,12 @@ impl Pass for () {}
 
 /// `None` changes nothing.
 impl<P: Pass> Pass for Option<P> {
+    fn prepare<B>(&mut self, request: &Request<B>) {
+        if let Some(pass) = self {
+            pass.prepare(request);
+        }
+    }
+
     fn enter<B>(&mut self, request: &mut Request<B>) {
         if let Some(pass) = self {
             pass.enter(request);

@@ -23,6 +23,9 @@ use std::{fmt, ops::Deref, sync::Arc};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+/// The scheme of those who were not authenticated.
+const ANONYMOUS: &str = "anonymous";
+
 /// A verified principal. Cheap to clone. See the [module docs](self).
 #[derive(Clone)]
 pub struct Identity(Arc<Parts>);
@@ -48,6 +51,22 @@ impl Identity {
             plan: None,
             claims: Bytes::new(),
         }))
+    }
+
+    /// A client that presented no credential where none is needed: scheme "anonymous", and no subject, so that
+    /// [`key::subject`](crate::key::subject) does not take all of them for one client. Give it the plan and the
+    /// scope that everybody has.
+    ///
+    /// ```
+    /// use tower_gateway::identity::Identity;
+    ///
+    /// let who = Identity::anonymous().with_plan("free");
+    /// assert!(who.is_anonymous() && who.subject().is_empty());
+    /// assert!(!Identity::new("jwt", "alice").is_anonymous());
+    /// ```
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self::new(ANONYMOUS, "")
     }
 
     /// Who vouches for the subject; subjects are unique only within an issuer (RFC 7519 §4.1.2).
@@ -77,6 +96,11 @@ impl Identity {
     fn with(mut self, set: impl FnOnce(&mut Parts)) -> Self {
         set(Arc::make_mut(&mut self.0));
         self
+    }
+
+    /// Whether it is nobody in particular: see [`anonymous`](Self::anonymous).
+    pub fn is_anonymous(&self) -> bool {
+        self.0.scheme == ANONYMOUS
     }
 
     /// How it was authenticated.

@@ -154,6 +154,8 @@ pub mod guard;
 pub mod identity;
 pub mod key;
 mod matched_route;
+#[cfg(any(feature = "route", feature = "require"))]
+mod pattern;
 pub mod rejection;
 pub mod reply;
 pub mod target;

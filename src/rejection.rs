@@ -218,6 +218,7 @@ struct Parts {
     retry_after: Option<Duration>,
     headers: HeaderMap,
     members: Vec<(&'static str, String)>,
+    scheme: Option<&'static str>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -230,6 +231,7 @@ impl Rejection {
             retry_after: None,
             headers: HeaderMap::new(),
             members: Vec::new(),
+            scheme: None,
             cause: None,
         }))
     }
@@ -305,6 +307,13 @@ impl Rejection {
         self
     }
 
+    /// The scheme that refused, where a layer of several asked it; the innermost one stays.
+    #[allow(dead_code, reason = "used by the concerns that combine guards")]
+    pub(crate) fn refused_by(mut self, scheme: &'static str) -> Self {
+        self.0.scheme.get_or_insert(scheme);
+        self
+    }
+
     /// The rejection that an error is, or that lies among its sources: what stopped a body can so be answered
     /// for, whatever has wrapped the error since.
     pub fn find<'a>(mut error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
@@ -349,6 +358,11 @@ impl Rejection {
     /// When to ask again, unrounded.
     pub fn delay(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// Which scheme refused ("jwt"), where the layer combines several. Goes to events.
+    pub fn scheme(&self) -> Option<&'static str> {
+        self.0.scheme
     }
 
     /// What went wrong inside.

@@ -12,7 +12,12 @@ use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service, ServiceBuilder};
 use tower_gateway::{
-    auth::jwt::{Issuer, JwtLayer, KeySet},
+    Identity,
+    auth::{
+        first_of,
+        jwt::{Issuer, JwtLayer, KeySet},
+        require::{self, RequireLayer, Rules, role, scope},
+    },
     client_ip::{ClientIpLayer, PeerAddr},
     guard::{Guard, GuardLayer, Head, Verdict},
     key,
@@ -68,6 +73,28 @@ pub fn measure() -> Vec<Layered> {
     let stranger = Signer::secret("HS256", &[8; 32]).token(&tokens::claims());
     let stranger = bearer(&stranger);
     row("token, HS256, forged", of(&jwt(&secret), 401, || with_token(&stranger)));
+
+    let stranger = jwt(tokens::es256());
+    let both = first_of((jwt(&secret), stranger));
+    row("token, HS256, first of two", of(&both, 200, || with_token(&token)));
+
+    let who = Identity::new("jwt", "7")
+        .with_scope("orders:read orders:write")
+        .with_claims(r#"{"sub":"7","exp":99999999999,"roles":["clerk","admin"]}"#);
+    let known = |path| {
+        let mut request = at(path);
+        request.extensions_mut().insert(who.clone());
+        request
+    };
+    let layer = |rule| RequireLayer::new(rule).expect("a good rule");
+    row("require, a scope", of(&layer(scope("orders:write")), 200, || known("/")));
+    row("require, a role of the claims", of(&layer(role("admin")), 200, || known("/")));
+    row("require, a scope, refused", of(&layer(scope("orders")), 403, || known("/")));
+    let own = require::that(|who, asked| asked.captured("id", who.subject()));
+    let rules = Rules::new().get("/v1/users/{id}", own).any("/admin/{*rest}", role("admin"));
+    let table = RequireLayer::table(rules.public("/health")).expect("good rules");
+    row("require, table and closure", of(&table, 200, || known("/v1/users/7")));
+    row("require, table, encoded path", of(&table, 200, || known("/v1/%75sers/7")));
 
     let routes = Routes::new()
         .prefix("/v1/users", Leaf)

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::{HeaderValue, Request, Response, header};
 
 use super::{
-    credential::Sources,
+    credential::{Kept, Sources},
     forward::{Fields, Forwarding},
 };
 use crate::{
@@ -45,6 +45,7 @@ impl Entry {
             claims: None,
             fields: Fields::new(),
             in_query: false,
+            kept: None,
         }
     }
 }
@@ -56,6 +57,8 @@ pub struct Admitted<C = ()> {
     claims: Option<Claims<C>>,
     fields: Fields,
     in_query: bool,
+    /// The verified credential that stays, when other passes go in before this one.
+    kept: Option<Box<Kept>>,
 }
 
 impl<C> fmt::Debug for Admitted<C> {
@@ -65,6 +68,12 @@ impl<C> fmt::Debug for Admitted<C> {
 }
 
 impl<C: Send + Sync + 'static> Pass for Admitted<C> {
+    fn prepare<B>(&mut self, request: &Request<B>) {
+        if self.identity.is_some() && self.entry.forward_credential {
+            self.kept = self.entry.sources.keep(request).map(Box::new);
+        }
+    }
+
     fn enter<B>(&mut self, request: &mut Request<B>) {
         let Entry { forwarding, sources, forward_credential } = &*self.entry;
         forwarding.apply(request, &mut self.fields);
@@ -72,6 +81,9 @@ impl<C: Send + Sync + 'static> Pass for Admitted<C> {
         // What nobody has verified is never passed on, whatever the settings.
         if self.identity.is_none() || !forward_credential {
             sources.remove(request);
+        } else if let Some(kept) = self.kept.take() {
+            // Another scheme that reads the same place takes out what it has not verified.
+            sources.put_back(*kept, request);
         }
         let extensions = request.extensions_mut();
         if let Some(identity) = self.identity.take() {

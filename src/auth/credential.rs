@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use http::{HeaderMap, HeaderName, Request, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use smallvec::SmallVec;
 
 use super::query;
@@ -38,6 +38,15 @@ pub(crate) enum Unreadable {
     Ambiguous(&'static str),
     /// One that is none in form; `invalid_token`, 401.
     Malformed(&'static str),
+}
+
+/// A credential as it stood in a request.
+pub(crate) enum Kept {
+    Field(HeaderName, HeaderValue),
+    /// Still encoded.
+    Parameter(Box<str>),
+    /// The pair.
+    Cookie(HeaderValue),
 }
 
 type Found<'a> = Result<Option<Cow<'a, str>>, Unreadable>;
@@ -90,6 +99,18 @@ impl Sources {
         })
     }
 
+    /// The one credential as it stands in the request, to be put back.
+    pub(crate) fn keep<B>(&self, request: &Request<B>) -> Option<Kept> {
+        self.0.iter().find_map(|source| source.keep(request))
+    }
+
+    /// Puts the credential back, if it is gone.
+    pub(crate) fn put_back<B>(&self, kept: Kept, request: &mut Request<B>) {
+        if self.keep(request).is_none() {
+            kept.put_back(request);
+        }
+    }
+
     /// Takes whatever stands in these places out of the request.
     pub(crate) fn remove<B>(&self, request: &mut Request<B>) {
         for source in &self.0 {
@@ -110,6 +131,25 @@ impl Source {
         }
     }
 
+    fn keep<B>(&self, request: &Request<B>) -> Option<Kept> {
+        let field = |name| {
+            let value = request.headers().get(name)?;
+            Some(Kept::Field(HeaderName::clone(name), value.clone()))
+        };
+        let token = self.read(Head::of(request)).ok()??;
+        match self {
+            Self::Bearer => field(&header::AUTHORIZATION),
+            Self::Header(name) => field(name),
+            Self::Query(name) => {
+                let mut parameters = query::parameters(request.uri());
+                parameters.find(|it| query::is_named(it, name)).map(|it| Kept::Parameter(it.into()))
+            }
+            Self::Cookie(name) => {
+                HeaderValue::try_from(format!("{name}={token}")).ok().map(Kept::Cookie)
+            }
+        }
+    }
+
     fn remove<B>(&self, request: &mut Request<B>) {
         match self {
             Self::Bearer => {
@@ -118,6 +158,20 @@ impl Source {
             Self::Header(name) => remove_spellings(request.headers_mut(), name),
             Self::Query(name) => query::remove(request, |it| query::is_named(it, name)),
             Self::Cookie(name) => remove_cookie(request.headers_mut(), name),
+        }
+    }
+}
+
+impl Kept {
+    fn put_back<B>(self, request: &mut Request<B>) {
+        match self {
+            Self::Field(name, value) => {
+                request.headers_mut().insert(name, value);
+            }
+            Self::Parameter(parameter) => query::append(request, &parameter),
+            Self::Cookie(cookie) => {
+                request.headers_mut().append(header::COOKIE, cookie);
+            }
         }
     }
 }
@@ -208,7 +262,7 @@ fn cookie_value<'a>(cookie: &'a [u8], name: &str) -> Option<&'a [u8]> {
 /// Takes the cookie out of all `Cookie` fields; the others stay as they stand.
 fn remove_cookie(headers: &mut HeaderMap, name: &str) {
     let is_it = |cookie: &[u8]| cookie_value(cookie, name).is_some();
-    let of = |field: &http::HeaderValue| field.as_bytes().split(|it| *it == b';').any(is_it);
+    let of = |field: &HeaderValue| field.as_bytes().split(|it| *it == b';').any(is_it);
     if !headers.get_all(header::COOKIE).iter().any(of) {
         return;
     }
@@ -219,7 +273,7 @@ fn remove_cookie(headers: &mut HeaderMap, name: &str) {
             field.as_bytes().split(|it| *it == b';').filter(|it| !is_it(it)).collect();
         let rest = rest.join(&b';');
         let rest = rest.trim_ascii();
-        if let (false, Ok(rest)) = (rest.is_empty(), http::HeaderValue::from_bytes(rest)) {
+        if let (false, Ok(rest)) = (rest.is_empty(), HeaderValue::from_bytes(rest)) {
             headers.append(header::COOKIE, rest);
         }
     }
@@ -236,7 +290,7 @@ fn one_field<'a>(
             Err(Unreadable::Ambiguous("The request has more than one Authorization field."))
         }
         Some(_) => Err(Unreadable::Ambiguous("The request has the credential's field twice.")),
-        None => Ok(first.map(http::HeaderValue::as_bytes)),
+        None => Ok(first.map(HeaderValue::as_bytes)),
     }
 }
 
@@ -273,7 +327,6 @@ pub(crate) fn is_token68(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     /// What is read from these places of a request with these fields.
     fn read_from(
@@ -393,6 +446,39 @@ mod tests {
         assert!(read(&["key=a; key=a"]).is_err() && read(&["key=a", "key=b"]).is_err());
         assert!(read(&["key="]).is_err() && read(&["key"]).is_err());
         assert!(read(&["key=\"a b\""]).is_err());
+    }
+
+    #[test]
+    fn what_was_kept_is_put_back_once() {
+        let again = |source: Source, gone: bool| {
+            let request = Request::get("/p?x&access%5Ftoken=a%2e&y").header("cookie", "b=1; key=k");
+            let mut request =
+                request.header("authorization", "bearer a").header("x-key", "z").body(()).unwrap();
+            let sources = Sources::only(source);
+            let kept = sources.keep(&request).unwrap();
+            if gone {
+                sources.remove(&mut request);
+            }
+            sources.put_back(kept, &mut request);
+            let fields = request.headers().iter().map(|(_, value)| value.to_str().unwrap());
+            let mut fields: Vec<_> = fields.collect();
+            fields.sort_unstable();
+            format!("{} {}", request.uri(), fields.join(" | "))
+        };
+        let untouched = "/p?x&access%5Ftoken=a%2e&y b=1; key=k | bearer a | z";
+        let x_key = Source::Header(HeaderName::from_static("x-key"));
+        for source in [Source::Bearer, x_key] {
+            assert_eq!(again(source.clone(), true), untouched);
+            assert_eq!(again(source, false), untouched);
+        }
+        assert_eq!(again(ACCESS_TOKEN, false), untouched);
+        let moved = "/p?x&y&access%5Ftoken=a%2e b=1; key=k | bearer a | z";
+        assert_eq!(again(ACCESS_TOKEN, true), moved);
+        let key = || Source::Cookie("key".into());
+        assert_eq!(again(key(), false), untouched);
+        assert_eq!(again(key(), true), "/p?x&access%5Ftoken=a%2e&y b=1 | bearer a | key=k | z");
+        let basic = Request::get("/").header("authorization", "Basic YTpi").body(()).unwrap();
+        assert!(Sources::only(Source::Bearer).keep(&basic).is_none());
     }
 
     #[test]

@@ -8,15 +8,26 @@
 //! | `SignedUrlLayer` | a signature in the URL | `signed_url` |
 //! | `RequireLayer` | none: it says who of them may do what | `require` |
 //!
+//! Several become one layer by [`first_of`], [`all_of`] and [`optional`]: see [`combine`].
+//!
 //! Every scheme leaves an [`Identity`](crate::identity::Identity) in the request's extensions, answers `401`
 //! with a challenge when there is no good credential, `503` when it cannot decide, and removes the credential
 //! before the request goes on.
+#![cfg_attr(
+    not(any(
+        feature = "jwt",
+        feature = "introspection",
+        feature = "api-key",
+        feature = "signed-url"
+    )),
+    allow(dead_code, reason = "what schemes share, without a scheme")
+)]
 
 mod admission;
 #[cfg(feature = "api-key")]
 pub mod api_key;
 mod challenge;
-mod combine;
+pub mod combine;
 mod credential;
 mod crypto;
 mod fetch;
@@ -38,5 +49,6 @@ pub mod signed_url;
 
 pub use admission::Admitted;
 pub use challenge::Challenge;
+pub use combine::{all_of, first_of, optional};
 pub use refreshing::Health;
 pub use scheme::{Scheme, SchemeLayer};

@@ -31,18 +31,30 @@ pub(crate) fn decoded(text: &str) -> Cow<'_, [u8]> {
 
 /// Takes the parameters out for which `gone` holds; the others stay as they stand, in their order.
 pub(crate) fn remove<B>(request: &mut Request<B>, gone: impl Fn(&str) -> bool) {
-    let uri = request.uri();
-    if !parameters(uri).any(&gone) {
+    let uri = request.uri().clone();
+    if !parameters(&uri).any(&gone) {
         return;
     }
-    let rest: Vec<_> = parameters(uri).filter(|it| !gone(it)).collect();
-    let target = match rest.is_empty() {
-        true => uri.path().to_owned(),
-        false => format!("{}?{}", uri.path(), rest.join("&")),
+    let rest: Vec<_> = parameters(&uri).filter(|it| !gone(it)).collect();
+    set(request, &rest);
+}
+
+/// Puts a parameter, which stood in a query before, behind the others.
+pub(crate) fn append<B>(request: &mut Request<B>, parameter: &str) {
+    let uri = request.uri().clone();
+    let all: Vec<_> = parameters(&uri).chain([parameter]).collect();
+    set(request, &all);
+}
+
+fn set<B>(request: &mut Request<B>, parameters: &[&str]) {
+    let uri = request.uri();
+    let target = match parameters {
+        [] => uri.path().to_owned(),
+        all => format!("{}?{}", uri.path(), all.join("&")),
     };
     let mut parts = uri.clone().into_parts();
     parts.path_and_query =
-        Some(PathAndQuery::try_from(target).expect("a part of a valid query is one"));
+        Some(PathAndQuery::try_from(target).expect("parts of valid queries are one"));
     *request.uri_mut() = Uri::from_parts(parts).expect("only the query changed");
 }
 

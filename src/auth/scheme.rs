@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Method, header};
 
 use crate::{
-    guard::{Guard, Head},
+    guard::{Guard, GuardLayer, Head},
     rejection::Rejection,
 };
 
@@ -13,21 +13,39 @@ use crate::{
 ///
 /// Its [`bypass`](Guard::bypass) is what goes in with a request that somebody else vouches for, or nobody does: it
 /// takes away this scheme's credential and the fields that only this scheme may set.
-pub trait Scheme: Guard {
+pub trait Scheme: Guard<Pass: Send> + Send + Sync + 'static {
     /// Whether the request carries a credential of this kind, good or bad.
     fn presented(&self, head: Head<'_>) -> bool;
+
+    /// Whether anything stands where this scheme looks for its credential, of this kind or not. What is there and
+    /// is of no kind is a bad credential, and not none. Default: [`presented`](Self::presented).
+    fn attempted(&self, head: Head<'_>) -> bool {
+        self.presented(head)
+    }
 
     /// The answer to a request without one: 401 with a challenge.
     fn missing(&self) -> Rejection;
 }
 
 /// A layer that authenticates by one [`Scheme`], or by several that were combined to one.
+///
+/// What it takes to combine layers: [`first_of`](super::first_of), [`all_of`](super::all_of),
+/// [`optional`](super::optional).
 pub trait SchemeLayer {
     /// Its scheme.
     type Scheme: Scheme;
 
     /// The scheme, shared with the layer.
     fn scheme(&self) -> Arc<Self::Scheme>;
+}
+
+/// A scheme of your own in a [`GuardLayer`] can be combined like ours.
+impl<G: Scheme> SchemeLayer for GuardLayer<G> {
+    type Scheme = G;
+
+    fn scheme(&self) -> Arc<G> {
+        Arc::clone(self.guard())
+    }
 }
 
 /// A browser asks what it may ask, and sends no credential (Fetch §4.8); the request proper is judged.

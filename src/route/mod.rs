@@ -74,13 +74,12 @@
 //! `CONNECT host:port` and `OPTIONS *` have no path and go to the inner service.
 
 mod body;
+mod host;
 mod layer;
 mod not_found;
-mod pattern;
 mod routes;
 mod service;
 mod table;
-mod tree;
 
 pub use body::RoutedBody;
 pub use layer::{RouteHandle, RouteLayer};

@@ -5,11 +5,13 @@ use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 use http::{HeaderValue, Method};
 
 use super::{
-    pattern::{HostPattern, Pattern, fold},
+    host::{HostPattern, fold},
     routes::{Route, Routes},
-    tree::{Leaf, Node},
 };
-use crate::config_error::{ConfigError, Mistakes};
+use crate::{
+    config_error::{ConfigError, Mistakes},
+    pattern::{Captures, Leaf, Node, Pattern, start_of},
+};
 
 pub(super) struct Table<S> {
     hosts: Hosts,
@@ -21,7 +23,7 @@ pub(super) struct Entry<S> {
     pub(super) service: S,
     /// The host, if it has one, and the path's pattern.
     pub(super) pattern: Arc<str>,
-    captures: Vec<(Arc<str>, usize, bool)>,
+    captures: Captures,
     /// How many leading segments are cut off.
     strip: usize,
 }
@@ -133,21 +135,15 @@ impl<S> Entry<S> {
         Self {
             service,
             pattern: format!("{host}{}", route.path).into(),
-            captures: pattern.captures(),
+            captures: Captures::of(pattern),
             strip: if route.strip { pattern.segments.len() } else { 0 },
         }
     }
 
     /// The captures' names, and the ranges of `path` that they hold.
     pub(super) fn captures(&self, path: &str) -> impl Iterator<Item = (Arc<str>, Range<u32>)> {
-        self.captures.iter().map(move |(name, segment, rest)| {
-            let start = start_of(path, *segment);
-            let end = match rest {
-                true => path.len(),
-                false => start + path.get(start..).map_or(0, |it| it.find('/').unwrap_or(it.len())),
-            };
-            (Arc::clone(name), start as u32..end as u32)
-        })
+        let ranges = self.captures.ranges(path);
+        ranges.map(|(name, at)| (Arc::clone(name), at.start as u32..at.end as u32))
     }
 
     pub(super) fn has_captures(&self) -> bool {
@@ -162,12 +158,6 @@ impl<S> Entry<S> {
         };
         (self.strip > 0).then(below)
     }
-}
-
-/// Where the segment of this number begins; beyond the end for the one after the last.
-fn start_of(path: &str, segment: usize) -> usize {
-    let mut slashes = path.match_indices('/').map(|(at, _)| at + 1);
-    slashes.nth(segment).unwrap_or(path.len() + 1)
 }
 
 // === impl Hosts ===

@@ -12,7 +12,7 @@ mod layers;
 mod tokens;
 
 /// Admissions, and what each allocates for. Refusals are answers with a document, and not pinned.
-const EXPECTED: [(&str, usize, &str); 14] = [
+const EXPECTED: [(&str, usize, &str); 19] = [
     (layers::NOTHING, 0, "the engine allocates nothing, nor do events that nobody hears"),
     ("client address, of the peer", 1, "the extension, which `http` boxes"),
     ("client address, one proxy", 1, "the extension; the field is read where it stands"),
@@ -26,6 +26,11 @@ const EXPECTED: [(&str, usize, &str); 14] = [
     ("token, RS256", 9, "as HS256, and a verifier that copies modulus and exponent (3)"),
     ("token, ES256", 8, "as HS256, and a verifier that copies the point (2)"),
     ("token, HS256, claim forwarded", 7, "as HS256, and the field's value"),
+    ("token, HS256, first of two", 6, "as HS256: whose it is shows on the stack"),
+    ("require, a scope", 0, "tokens are compared where they stand"),
+    ("require, a role of the claims", 0, "so are claims: the JSON is walked, and nothing is kept"),
+    ("require, table and closure", 0, "captures are slices of the path until they need decoding"),
+    ("require, table, encoded path", 3, "the path in its one form, judged, and passed on (2)"),
     ("route, prefix", 1, "the extension: pattern and captures are shared or inline"),
     ("route, prefix that is cut off", 2, "the extension, and the shorter path"),
     ("route, capture", 1, "the extension: what is captured is a range of the path"),

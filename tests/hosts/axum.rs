@@ -6,13 +6,21 @@ use std::{
     },
 };
 
-use axum::{Router, body::Body, extract::State, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, State},
+    routing::get,
+};
 use http::{Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{net::TcpListener, sync::Barrier, task::JoinSet};
-use tower::ServiceExt;
+use tower::{ServiceBuilder, ServiceExt};
 use tower_gateway::{
-    auth::jwt::{Issuer, JwtLayer, KeySet},
+    auth::{
+        jwt::{Issuer, JwtLayer, KeySet},
+        require::{self, RequireLayer, Rules},
+    },
     clock::Clock,
     identity::{Claims, Identity},
     key::{self, Key},
@@ -138,6 +146,33 @@ async fn a_handler_takes_the_claims_that_were_verified() {
     assert_problem(ask(app, Some(other_shape)).await, 401, "unauthenticated").await;
     // Without the layer there is no evidence, and the handler is not reached.
     assert_problem(ask(bare, None).await, 500, "internal").await;
+}
+
+#[tokio::test]
+async fn everybody_reads_their_own_page_only() {
+    let keys = KeySet::from_jwks(tokens::jwks([tokens::es256()])).unwrap();
+    let issuer = Issuer::new(tokens::ISSUER, keys).audience(tokens::AUDIENCE);
+    let own = require::claims(|staff: &Staff, asked| asked.captured("id", &staff.sub));
+    let rules = Rules::new().get("/users/{id}", own).public("/health");
+    let gate = ServiceBuilder::new()
+        .layer(JwtLayer::new(issuer).unwrap().typed::<Staff>())
+        .layer(RequireLayer::table(rules).unwrap());
+    let app = Router::new()
+        .route("/users/{id}", get(async |Path(id): Path<String>| format!("the page of {id}")))
+        .route("/orders", get(async || "not in the table"))
+        .layer(gate);
+    let token = tokens::es256().token(&tokens::claims_with("department", "engines".into()));
+    let ask = |path: &'static str| {
+        let request = Request::get(path).header("authorization", format!("Bearer {token}"));
+        app.clone().oneshot(request.body(Body::empty()).unwrap())
+    };
+    for path in ["/users/alice", "/users/%61lice"] {
+        assert_eq!(text(ask(path).await.unwrap()).await, "the page of alice", "{path}");
+    }
+    for path in ["/users/bob", "/users/alic%65e", "/users/%2561lice", "/orders"] {
+        assert_problem(ask(path).await.unwrap(), 403, "forbidden").await;
+    }
+    assert_problem(ask("/users/bob%2f..%2falice").await.unwrap(), 400, "malformed").await;
 }
 
 #[tokio::test]

@@ -13,7 +13,10 @@ use tonic_health::{
 use tonic_types::StatusExt;
 use tower::ServiceBuilder;
 use tower_gateway::{
-    auth::jwt::{Algorithm, Issuer, JwtLayer, KeySet},
+    auth::{
+        jwt::{Algorithm, Issuer, JwtLayer, KeySet},
+        require::{RequireLayer, Rules, authenticated, scope},
+    },
     client_ip::ClientIpLayer,
     clock::Clock,
     key::{self, Key},
@@ -22,7 +25,7 @@ use tower_gateway::{
     upstream::Upstream,
 };
 
-use crate::support::tokens::{AUDIENCE, ISSUER, SECRET, claims, hs256};
+use crate::support::tokens::{AUDIENCE, ISSUER, SECRET, claims, claims_with, hs256};
 
 fn jwt() -> JwtLayer {
     let keys = KeySet::from_secret(Algorithm::HS256, SECRET).unwrap();
@@ -129,4 +132,34 @@ async fn a_client_over_its_limit_reads_when_to_come_back() {
     assert_eq!(delay, Some(Duration::from_secs(30)));
     assert_eq!(details.quota_failure().unwrap().violations[0].subject, "calls");
     assert_eq!(status.metadata().get("retry-after").unwrap(), "30");
+}
+
+#[tokio::test]
+async fn each_method_has_a_rule_of_its_own() {
+    let rules = Rules::new()
+        .grpc("/grpc.health.v1.Health/Watch", scope("health:watch"))
+        .grpc_service("grpc.health.v1.Health", authenticated());
+    let gate = ServiceBuilder::new().layer(jwt()).layer(RequireLayer::table(rules).unwrap());
+    let (_, health) = tonic_health::server::health_reporter();
+    let (listener, addr) = listen().await;
+    let server = Server::builder().layer(gate).add_service(health);
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    let channel = Channel::from_shared(format!("http://{addr}")).unwrap();
+    let mut client = HealthClient::new(channel.connect().await.unwrap());
+
+    client.check(call("")).await.unwrap();
+    let lacking = client.watch(call("")).await.unwrap_err();
+    assert_eq!(lacking.code(), Code::PermissionDenied);
+    assert_eq!(lacking.get_error_details().error_info().unwrap().metadata["lacks"], "scope");
+    let challenge = lacking.metadata().get("www-authenticate").unwrap().to_str().unwrap();
+    assert!(challenge.contains("scope=\"health:watch\""), "{challenge}");
+    let anonymous = client.watch(HealthCheckRequest::default()).await.unwrap_err();
+    assert_eq!(anonymous.code(), Code::Unauthenticated);
+
+    let mut watcher = Request::new(HealthCheckRequest::default());
+    let claims = claims_with("scope", "health:watch".into());
+    let token = format!("Bearer {}", hs256(&claims)).parse().unwrap();
+    watcher.metadata_mut().insert("authorization", token);
+    let mut states = client.watch(watcher).await.unwrap().into_inner();
+    assert_eq!(states.message().await.unwrap().unwrap().status, ServingStatus::Serving as i32);
 }

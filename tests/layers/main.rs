@@ -4,9 +4,11 @@
 mod support;
 
 mod client_ip;
+mod combine;
 mod contract;
 mod jwt;
 mod rate_limit;
 mod reply;
 mod report_only;
+mod require;
 mod route;

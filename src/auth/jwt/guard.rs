@@ -89,6 +89,10 @@ impl<C: Send + Sync + 'static> Scheme for Jwt<C> {
         }
     }
 
+    fn attempted(&self, head: Head<'_>) -> bool {
+        self.shared.entry.sources.is_there(head)
+    }
+
     fn missing(&self) -> Rejection {
         self.shared.challenge.missing()
     }

@@ -1,15 +1,15 @@
-//! The paths of one host: a tree of segments, whose leaves are routes by method.
+//! Many patterns: a tree of segments, whose leaves are entries of a table by method.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-use super::pattern::{End, Pattern, Segment};
+use super::path::{End, Pattern, Segment};
 
 /// A place in the tree: what is behind so many segments.
 #[derive(Default)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// By decoded text.
     literals: BTreeMap<Box<[u8]>, Node>,
     capture: Option<Box<Node>>,
@@ -20,7 +20,7 @@ pub(super) struct Node {
 
 /// The routes of one pattern, by method: indices into the table's entries.
 #[derive(Default)]
-pub(super) struct Leaf(Vec<(Option<Method>, usize)>);
+pub(crate) struct Leaf(Vec<(Option<Method>, usize)>);
 
 /// A segment as an upstream reads it: to most, `x%3Acancel` is `x:cancel`. No segment gains a slash by this, for a
 /// path with an encoded one is refused before.
@@ -31,7 +31,7 @@ fn decoded(segment: &str) -> Cow<'_, [u8]> {
 // === impl Node ===
 
 impl Node {
-    pub(super) fn leaf_mut(&mut self, pattern: &Pattern) -> &mut Leaf {
+    pub(crate) fn leaf_mut(&mut self, pattern: &Pattern) -> &mut Leaf {
         let mut node = self;
         for segment in &pattern.segments {
             node = match segment {
@@ -48,7 +48,7 @@ impl Node {
 
     /// The first that is accepted at this place or below. `path` is what follows after a slash; `None` when the
     /// path ends here. Visits each node at most once.
-    pub(super) fn find<'a, T>(
+    pub(crate) fn find<'a, T>(
         &'a self,
         path: Option<&str>,
         accept: &mut impl FnMut(&'a Leaf) -> Option<T>,
@@ -81,7 +81,7 @@ impl Node {
     }
 
     /// Collects the routes here and below whose requests all go to more specific ones. No path ends at the root.
-    pub(super) fn shadowed(&self, root: bool, routes: &mut Vec<usize>) {
+    pub(crate) fn shadowed(&self, root: bool, routes: &mut Vec<usize>) {
         for (method, route) in &self.rest.0 {
             if self.capture_takes_all(method) {
                 routes.push(*route);
@@ -117,7 +117,7 @@ impl Node {
 
 impl Leaf {
     /// Adds a route, or returns the one that has this method already.
-    pub(super) fn add(&mut self, method: Option<Method>, index: usize) -> Option<usize> {
+    pub(crate) fn add(&mut self, method: Option<Method>, index: usize) -> Option<usize> {
         let known = self.0.iter().find(|(known, _)| *known == method);
         let known = known.map(|(_, index)| *index);
         if known.is_none() {
@@ -126,7 +126,7 @@ impl Leaf {
         known
     }
 
-    pub(super) fn pick(&self, method: &Method) -> Option<usize> {
+    pub(crate) fn pick(&self, method: &Method) -> Option<usize> {
         let of = |wanted: Option<&Method>| {
             let fits = |(known, _): &&(Option<Method>, usize)| known.as_ref() == wanted;
             self.0.iter().find(fits).map(|(_, index)| *index)
@@ -143,7 +143,8 @@ impl Leaf {
         }
     }
 
-    pub(super) fn methods<'a>(&'a self, all: &mut Vec<&'a Method>) {
+    #[cfg(feature = "route")]
+    pub(crate) fn methods<'a>(&'a self, all: &mut Vec<&'a Method>) {
         all.extend(self.0.iter().filter_map(|(method, _)| method.as_ref()));
     }
 }

@@ -1,18 +1,18 @@
-//! Patterns of paths and hosts, as they are written, and what is wrong with some.
+//! Patterns as they are written, and what is wrong with some.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use crate::target::PathRules;
 
 /// A path pattern: segments from the left, and how it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern {
-    pub(super) segments: Vec<Segment>,
-    pub(super) end: End,
+pub(crate) struct Pattern {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) end: End,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Segment {
+pub(crate) enum Segment {
     /// This text.
     Literal(Box<str>),
     /// Any text but none, under this name.
@@ -20,7 +20,7 @@ pub(super) enum Segment {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The path ends here.
     Exact,
     /// At least one octet follows, and all that follows is kept under this name.
@@ -30,7 +30,7 @@ pub(super) enum End {
 }
 
 impl Pattern {
-    pub(super) fn parse(text: &str, prefix: bool) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, prefix: bool) -> Result<Self, String> {
         // Parameters may be in a pattern; whether a request may have them, the layer's rules say.
         let canonical = PathRules::default().keep_parameters().canonical(text);
         let path = canonical.map_err(|mistake| mistake.to_string())?;
@@ -87,60 +87,6 @@ impl Pattern {
             Segment::Literal(_) => None,
         })
     }
-
-    /// Each capture's name, the number of its segment, and whether it takes the rest.
-    pub(super) fn captures(&self) -> Vec<(Arc<str>, usize, bool)> {
-        let of_segment = |(at, segment): (usize, &Segment)| match segment {
-            Segment::Capture(name) => Some((Arc::clone(name), at, false)),
-            Segment::Literal(_) => None,
-        };
-        let rest = match &self.end {
-            End::Rest(name) => Some((Arc::clone(name), self.segments.len(), true)),
-            End::Exact | End::Prefix => None,
-        };
-        let segments = self.segments.iter().enumerate().filter_map(of_segment);
-        segments.chain(rest).collect()
-    }
-}
-
-/// Whose requests a route takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum HostPattern {
-    Any,
-    /// This name or address.
-    Exact(Box<str>),
-    /// All names that end with this, which begins with a dot.
-    Below(Box<str>),
-}
-
-impl HostPattern {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let folded = fold(text);
-        let name = folded.strip_suffix('.').unwrap_or(&folded);
-        let (below, name) = match name.strip_prefix('*') {
-            Some(name) if name.starts_with('.') => (true, name),
-            Some(_) => return Err(format!("`{text}`: write *.example")),
-            None => (false, name),
-        };
-        let allowed = |it: char| it.is_ascii_alphanumeric() || "-._~".contains(it);
-        let address = name.starts_with('[') && name.ends_with(']');
-        let mut labels = name[usize::from(below)..].split('.');
-        if !address && (!name.chars().all(allowed) || labels.any(str::is_empty)) {
-            return Err(format!("`{text}` is no host name; a port is not part of it"));
-        }
-        Ok(match below {
-            true => Self::Below(name.into()),
-            false => Self::Exact(name.into()),
-        })
-    }
-}
-
-/// A host name in lower case.
-pub(super) fn fold(name: &str) -> Cow<'_, str> {
-    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        true => Cow::Owned(name.to_ascii_lowercase()),
-        false => Cow::Borrowed(name),
-    }
 }
 
 #[cfg(test)]
@@ -192,17 +138,6 @@ mod tests {
         }
         for text in ["/a/", "/a/{*rest}", "//"] {
             assert!(Pattern::parse(text, true).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn hosts() {
-        let parse = HostPattern::parse;
-        assert_eq!(parse("API.example."), Ok(HostPattern::Exact("api.example".into())));
-        assert_eq!(parse("*.example"), Ok(HostPattern::Below(".example".into())));
-        assert_eq!(parse("[::1]"), Ok(HostPattern::Exact("[::1]".into())));
-        for text in ["", "*", "*example", "a.*", "a:80", "a..b", "a/b", ".a", "*..a", "*."] {
-            assert!(parse(text).is_err(), "{text}");
         }
     }
 }
