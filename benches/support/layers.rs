@@ -6,13 +6,17 @@ use std::{
     hint::black_box,
     net::SocketAddr,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use tower::{Layer, Service, ServiceBuilder};
 use tower_gateway::{
-    auth::jwt::{Issuer, JwtLayer, KeySet},
+    auth::{
+        jwt::{Issuer, JwtLayer, KeySet},
+        signed_url::{Link, SignedUrlLayer, SigningKey, UrlSigner},
+    },
     client_ip::{ClientIpLayer, PeerAddr},
     guard::{Guard, GuardLayer, Head, Verdict},
     key,
@@ -27,6 +31,12 @@ use crate::{
 
 /// The row of a guard that does nothing.
 pub const NOTHING: &str = "a guard that does nothing";
+
+/// The private key of RFC 8032 §7.1, test 1.
+const ED25519: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
+-----END PRIVATE KEY-----
+";
 
 /// What a layer costs for one kind of request.
 pub struct Layered {
@@ -68,6 +78,21 @@ pub fn measure() -> Vec<Layered> {
     let stranger = Signer::secret("HS256", &[8; 32]).token(&tokens::claims());
     let stranger = bearer(&stranger);
     row("token, HS256, forged", of(&jwt(&secret), 401, || with_token(&stranger)));
+
+    for (name, key) in [
+        ("signed URL, HMAC-SHA256", SigningKey::hmac("k", [7; 32])),
+        ("signed URL, Ed25519", SigningKey::ed25519_pem("k", ED25519)),
+    ] {
+        let key = key.expect("a good key");
+        let layer = SignedUrlLayer::new([key.verifying_key()]).expect("a key");
+        let link = Link::get("/v1/files/7?page=2", Duration::from_secs(3_600));
+        let url = UrlSigner::new(key).sign(link).expect("a good link").to_string();
+        let (good, forged) = (uri(&url), uri(&url.replace("page=2", "page=3")));
+        row(name, of(&layer, 200, || to(&good)));
+        if name == "signed URL, HMAC-SHA256" {
+            row("signed URL, HMAC-SHA256, tampered with", of(&layer, 403, || to(&forged)));
+        }
+    }
 
     let routes = Routes::new()
         .prefix("/v1/users", Leaf)
@@ -159,6 +184,16 @@ fn at(path: &'static str) -> Request<()> {
     let peer = PeerAddr(SocketAddr::from(([10, 0, 0, 1], 4711)));
     request.extensions_mut().insert(peer);
     request
+}
+
+fn to(uri: &Uri) -> Request<()> {
+    let mut request = plain();
+    *request.uri_mut() = uri.clone();
+    request
+}
+
+fn uri(text: &str) -> Uri {
+    text.parse().expect("a URI")
 }
 
 fn forwarded() -> Request<()> {

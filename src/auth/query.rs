@@ -35,12 +35,15 @@ pub(crate) fn remove<B>(request: &mut Request<B>, gone: impl Fn(&str) -> bool) {
     if !parameters(uri).any(&gone) {
         return;
     }
-    let rest: Vec<_> = parameters(uri).filter(|it| !gone(it)).collect();
-    let target = match rest.is_empty() {
-        true => uri.path().to_owned(),
-        false => format!("{}?{}", uri.path(), rest.join("&")),
-    };
-    let mut parts = uri.clone().into_parts();
+    let mut target = String::with_capacity(uri.path().len() + uri.query().map_or(0, str::len) + 1);
+    target.push_str(uri.path());
+    let mut separator = '?';
+    for parameter in parameters(uri).filter(|it| !gone(it)) {
+        target.push(separator);
+        target.push_str(parameter);
+        separator = '&';
+    }
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.path_and_query =
         Some(PathAndQuery::try_from(target).expect("a part of a valid query is one"));
     *request.uri_mut() = Uri::from_parts(parts).expect("only the query changed");

@@ -79,7 +79,10 @@
 //! A preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) passes with neither identity nor our
 //! parameters.
 //!
-//! # Caveat
+//! # Caveats
+//!
+//! The layer must see the path that was signed: axum's `Router::nest` cuts the prefix off before the layers of the
+//! nested router are asked, so put this one around the outer router or on its routes.
 //!
 //! Whoever sees a URL can use it until it expires, and URLs are seen in logs, histories and `Referer` fields. This
 //! crate logs no query. Sign for minutes, bind what you can, and take the key away to revoke.
