@@ -6,10 +6,11 @@ use std::{
     hint::black_box,
     net::SocketAddr,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use tower::{Layer, Service, ServiceBuilder};
 use tower_gateway::{
     Identity,
@@ -17,6 +18,7 @@ use tower_gateway::{
         first_of,
         jwt::{Issuer, JwtLayer, KeySet},
         require::{self, RequireLayer, Rules, role, scope},
+        signed_url::{Link, SignedUrlLayer, SigningKey, UrlSigner},
     },
     client_ip::{ClientIpLayer, PeerAddr},
     guard::{Guard, GuardLayer, Head, Verdict},
@@ -32,6 +34,12 @@ use crate::{
 
 /// The row of a guard that does nothing.
 pub const NOTHING: &str = "a guard that does nothing";
+
+/// The private key of RFC 8032 §7.1, test 1.
+const ED25519: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
+-----END PRIVATE KEY-----
+";
 
 /// What a layer costs for one kind of request.
 pub struct Layered {
@@ -95,6 +103,20 @@ pub fn measure() -> Vec<Layered> {
     let table = RequireLayer::table(rules.public("/health")).expect("good rules");
     row("require, table and closure", of(&table, 200, || known("/v1/users/7")));
     row("require, table, encoded path", of(&table, 200, || known("/v1/%75sers/7")));
+    for (name, key) in [
+        ("signed URL, HMAC-SHA256", SigningKey::hmac("k", [7; 32])),
+        ("signed URL, Ed25519", SigningKey::ed25519_pem("k", ED25519)),
+    ] {
+        let key = key.expect("a good key");
+        let layer = SignedUrlLayer::new([key.verifying_key()]).expect("a key");
+        let link = Link::get("/v1/files/7?page=2", Duration::from_secs(3_600));
+        let url = UrlSigner::new(key).sign(link).expect("a good link").to_string();
+        let (good, forged) = (uri(&url), uri(&url.replace("page=2", "page=3")));
+        row(name, of(&layer, 200, || to(&good)));
+        if name == "signed URL, HMAC-SHA256" {
+            row("signed URL, HMAC-SHA256, tampered with", of(&layer, 403, || to(&forged)));
+        }
+    }
 
     let routes = Routes::new()
         .prefix("/v1/users", Leaf)
@@ -186,6 +208,16 @@ fn at(path: &'static str) -> Request<()> {
     let peer = PeerAddr(SocketAddr::from(([10, 0, 0, 1], 4711)));
     request.extensions_mut().insert(peer);
     request
+}
+
+fn to(uri: &Uri) -> Request<()> {
+    let mut request = plain();
+    *request.uri_mut() = uri.clone();
+    request
+}
+
+fn uri(text: &str) -> Uri {
+    text.parse().expect("a URI")
 }
 
 fn forwarded() -> Request<()> {

@@ -35,24 +35,26 @@ pub(crate) fn remove<B>(request: &mut Request<B>, gone: impl Fn(&str) -> bool) {
     if !parameters(&uri).any(&gone) {
         return;
     }
-    let rest: Vec<_> = parameters(&uri).filter(|it| !gone(it)).collect();
-    set(request, &rest);
+    set(request, parameters(&uri).filter(|it| !gone(it)));
 }
 
 /// Puts a parameter, which stood in a query before, behind the others.
 pub(crate) fn append<B>(request: &mut Request<B>, parameter: &str) {
     let uri = request.uri().clone();
-    let all: Vec<_> = parameters(&uri).chain([parameter]).collect();
-    set(request, &all);
+    set(request, parameters(&uri).chain([parameter]));
 }
 
-fn set<B>(request: &mut Request<B>, parameters: &[&str]) {
-    let uri = request.uri();
-    let target = match parameters {
-        [] => uri.path().to_owned(),
-        all => format!("{}?{}", uri.path(), all.join("&")),
-    };
-    let mut parts = uri.clone().into_parts();
+fn set<'a, B>(request: &mut Request<B>, parameters: impl Iterator<Item = &'a str>) {
+    let uri = std::mem::take(request.uri_mut());
+    let mut target = String::with_capacity(uri.path().len() + uri.query().map_or(0, str::len) + 32);
+    target.push_str(uri.path());
+    let mut separator = '?';
+    for parameter in parameters {
+        target.push(separator);
+        target.push_str(parameter);
+        separator = '&';
+    }
+    let mut parts = uri.into_parts();
     parts.path_and_query =
         Some(PathAndQuery::try_from(target).expect("parts of valid queries are one"));
     *request.uri_mut() = Uri::from_parts(parts).expect("only the query changed");

@@ -5,3 +5,4 @@ mod support;
 
 mod jwks;
 mod jwt;
+mod signed_url;

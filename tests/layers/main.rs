@@ -12,3 +12,4 @@ mod reply;
 mod report_only;
 mod require;
 mod route;
+mod signed_url;
