@@ -14,8 +14,14 @@ use crate::{auth::crypto::Digest, config_error::ConfigError};
 /// Minted keys have so many random bits that one round of a fast hash cannot be reversed; a slow one, as for
 /// passwords, would only serve who wants to keep the gateway busy. With a pepper, whoever reads the store cannot
 /// even tell whether a key that they hold is in it, nor add one of their own.
-#[derive(Clone, Default)]
-pub struct Hashing(Option<Hmac<Sha256>>);
+#[derive(Clone)]
+pub struct Hashing {
+    first: Function,
+    older: Vec<Function>,
+}
+
+/// Without a pepper or with one.
+type Function = Option<Hmac<Sha256>>;
 
 /// A shorter pepper would be the weakest part (RFC 2104 §3: at least the length of the hash).
 const MIN_PEPPER: usize = 32;
@@ -23,7 +29,7 @@ const MIN_PEPPER: usize = 32;
 impl Hashing {
     /// SHA-256 of the key.
     pub fn sha256() -> Self {
-        Self(None)
+        Self { first: None, older: Vec::new() }
     }
 
     /// HMAC-SHA256 of the key under a secret that the store does not know.
@@ -34,26 +40,52 @@ impl Hashing {
     pub fn with_pepper(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let secret = secret.as_ref();
         match <Hmac<Sha256> as Mac>::new_from_slice(secret) {
-            Ok(keyed) if secret.len() >= MIN_PEPPER => Ok(Self(Some(keyed))),
+            Ok(keyed) if secret.len() >= MIN_PEPPER => {
+                Ok(Self { first: Some(keyed), older: Vec::new() })
+            }
             _ => Err(ConfigError::new("api_key", "the pepper must have at least 32 octets")),
         }
     }
 
-    /// The digest by which this key is stored and found.
+    /// Finds keys also by the digests that were made so before: while a pepper is introduced or changed. A key that is
+    /// not found costs as many more lookups.
+    #[must_use]
+    pub fn or(mut self, older: Self) -> Self {
+        self.older.push(older.first);
+        self.older.extend(older.older);
+        self
+    }
+
+    /// The digest by which this key is stored.
     pub fn digest(&self, key: &str) -> KeyDigest {
-        match &self.0 {
-            None => KeyDigest { kind: Kind::Sha256, octets: Sha256::digest(key).into() },
-            Some(keyed) => {
-                let octets = keyed.clone().chain_update(key).finalize().into_bytes().into();
-                KeyDigest { kind: Kind::HmacSha256, octets }
-            }
+        digest(&self.first, key)
+    }
+
+    /// The digests by which it may be found.
+    pub(super) fn digests(&self, key: &str) -> impl Iterator<Item = KeyDigest> {
+        std::iter::once(&self.first).chain(&self.older).map(move |it| digest(it, key))
+    }
+}
+
+impl Default for Hashing {
+    fn default() -> Self {
+        Self::sha256()
+    }
+}
+
+fn digest(function: &Function, key: &str) -> KeyDigest {
+    match function {
+        None => KeyDigest { kind: Kind::Sha256, octets: Sha256::digest(key).into() },
+        Some(keyed) => {
+            let octets = keyed.clone().chain_update(key).finalize().into_bytes().into();
+            KeyDigest { kind: Kind::HmacSha256, octets }
         }
     }
 }
 
 impl fmt::Debug for Hashing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match self.first {
             None => "Hashing::sha256()",
             Some(_) => "Hashing::with_pepper(..)",
         })
@@ -241,6 +273,8 @@ mod tests {
         assert!(Hashing::with_pepper([7; 31]).is_err());
         let keyed = Hashing::with_pepper([7; 32]).unwrap();
         assert_eq!(format!("{keyed:?}"), "Hashing::with_pepper(..)");
+        let both: Vec<_> = keyed.clone().or(Hashing::sha256()).digests("a").collect();
+        assert_eq!(both, [keyed.digest("a"), Hashing::sha256().digest("a")]);
         assert_ne!(keyed.digest("a"), Hashing::with_pepper([8; 32]).unwrap().digest("a"));
     }
 }

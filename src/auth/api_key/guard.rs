@@ -1,6 +1,8 @@
 //! The guard: what it asks of a request, and what its admission does to it.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
+
+use smallvec::SmallVec;
 
 use super::{
     digest::{Hashing, KeyDigest},
@@ -66,6 +68,9 @@ impl From<StoredKeys> for Keys {
     }
 }
 
+/// Of one key; more than one only while the hashing changes.
+type Digests = SmallVec<[KeyDigest; 2]>;
+
 const UNKNOWN: &str = "The API key is not valid.";
 
 impl<C> Clone for ApiKey<C> {
@@ -88,17 +93,14 @@ impl<C: Send + Sync + 'static> Guard for ApiKey<C> {
         if is_preflight(head) {
             return Verdict::admit(self.shared.entry.pass());
         }
-        let digest = match self.shared.digest(head) {
-            Ok(digest) => digest,
+        let key = match self.shared.read(head) {
+            Ok(key) => key,
             Err(no) => return Verdict::refuse(no),
         };
-        let client = client_ip(head);
+        let (digests, client) = (self.shared.hashing.digests(&key), client_ip(head));
         match &self.shared.keys.0 {
-            Place::Memory(keys) => Verdict::Now(keys.with(&digest, |key| self.judge(key, client))),
-            Place::Store(keys) => match keys.known(&digest) {
-                Some(known) => Verdict::Now(self.judge_known(&known, client)),
-                None => self.ask(keys, digest, client),
-            },
+            Place::Memory(keys) => Verdict::Now(keys.with(digests, |key| self.judge(key, client))),
+            Place::Store(keys) => self.look_up(keys, digests.collect(), client),
         }
     }
 
@@ -120,25 +122,40 @@ impl<C: Send + Sync + 'static> Scheme for ApiKey<C> {
 }
 
 impl<C: Send + Sync + 'static> ApiKey<C> {
+    /// Judges at once what is remembered, and asks where it is not.
+    fn look_up(
+        &self,
+        keys: &StoredKeys,
+        digests: Digests,
+        client: Option<IpAddr>,
+    ) -> Verdict<Admitted<C>> {
+        let mut digests = digests.into_iter();
+        while let Some(digest) = digests.next() {
+            match keys.known(&digest) {
+                Some(Known::Good(key)) => return Verdict::Now(self.judge(Some(&key), client)),
+                Some(Known::Bad) => {}
+                None => return self.ask(keys, digest, digests.collect(), client),
+            }
+        }
+        Verdict::Now(self.judge(None, client))
+    }
+
     fn ask(
         &self,
         keys: &StoredKeys,
-        digest: KeyDigest,
+        first: KeyDigest,
+        others: Digests,
         client: Option<IpAddr>,
     ) -> Verdict<Admitted<C>> {
-        let (guard, answer) = (self.clone(), keys.ask(digest));
-        Verdict::later(async move { guard.judge_known(&answer.await?, client) })
-    }
-
-    fn judge_known(
-        &self,
-        known: &Known<Arc<Key>>,
-        client: Option<IpAddr>,
-    ) -> Result<Admitted<C>, Rejection> {
-        match known {
-            Known::Good(key) => self.judge(Some(key), client),
-            Known::Bad => self.judge(None, client),
-        }
+        let (guard, keys) = (self.clone(), keys.clone());
+        Verdict::later(async move {
+            for digest in std::iter::once(first).chain(others) {
+                if let Known::Good(key) = keys.ask(digest).await? {
+                    return guard.judge(Some(&key), client);
+                }
+            }
+            guard.judge(None, client)
+        })
     }
 
     fn judge(&self, key: Option<&Key>, client: Option<IpAddr>) -> Result<Admitted<C>, Rejection> {
@@ -166,8 +183,8 @@ impl<C: Send + Sync + 'static> ApiKey<C> {
 }
 
 impl Shared {
-    /// The digest of the one key that the request presents, if it can be a key at all.
-    fn digest(&self, head: Head<'_>) -> Result<KeyDigest, Rejection> {
+    /// The one key that the request presents, if it can be a key at all.
+    fn read<'a>(&self, head: Head<'a>) -> Result<Cow<'a, str>, Rejection> {
         let challenge = &self.challenge;
         let key = match self.entry.sources.read(head) {
             Ok(Some(key)) => key,
@@ -180,7 +197,7 @@ impl Shared {
         }
         match &self.form {
             Some(form) if !form.is_of(&key) => Err(challenge.invalid_token(UNKNOWN)),
-            _ => Ok(self.hashing.digest(&key)),
+            _ => Ok(key),
         }
     }
 

@@ -158,9 +158,14 @@ impl MemoryKeys {
         self.len() == 0
     }
 
-    /// What is to be done with the key of this digest.
-    pub(super) fn with<R>(&self, digest: &KeyDigest, then: impl FnOnce(Option<&Key>) -> R) -> R {
-        then(self.0.table.load().keys.get(digest).map(|it| &**it))
+    /// What is to be done with the key that has one of these digests.
+    pub(super) fn with<R>(
+        &self,
+        mut digests: impl Iterator<Item = KeyDigest>,
+        then: impl FnOnce(Option<&Key>) -> R,
+    ) -> R {
+        let table = self.0.table.load();
+        then(digests.find_map(|it| table.keys.get(&it)).map(|it| &**it))
     }
 
     /// One change at a time, on a copy that takes the table's place if all went well.
@@ -234,7 +239,7 @@ mod tests {
 
     /// The id of the key that is found.
     fn found(keys: &MemoryKeys, key: &str) -> Option<String> {
-        keys.with(&digest(key), |it| it.map(|key| key.record().id().to_owned()))
+        keys.with([digest(key)].into_iter(), |it| it.map(|key| key.record().id().to_owned()))
     }
 
     #[test]
