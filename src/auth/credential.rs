@@ -28,6 +28,7 @@ pub(crate) enum Source {
 }
 
 /// The query parameter of RFC 6750 §2.3.
+#[allow(dead_code, reason = "shared by schemes, of which some are off")]
 pub(crate) const ACCESS_TOKEN: Source = Source::Query(Cow::Borrowed("access_token"));
 
 /// All places where one scheme's credential may be; it must be in one of them.
@@ -69,6 +70,7 @@ impl Sources {
         }
     }
 
+    #[allow(dead_code, reason = "shared by schemes, of which some are off")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> {
         self.0.iter()
     }

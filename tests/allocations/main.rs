@@ -12,7 +12,7 @@ mod layers;
 mod tokens;
 
 /// Admissions, and what each allocates for. Refusals are answers with a document, and not pinned.
-const EXPECTED: [(&str, usize, &str); 14] = [
+const EXPECTED: [(&str, usize, &str); 20] = [
     (layers::NOTHING, 0, "the engine allocates nothing, nor do events that nobody hears"),
     ("client address, of the peer", 1, "the extension, which `http` boxes"),
     ("client address, one proxy", 1, "the extension; the field is read where it stands"),
@@ -26,6 +26,12 @@ const EXPECTED: [(&str, usize, &str); 14] = [
     ("token, RS256", 9, "as HS256, and a verifier that copies modulus and exponent (3)"),
     ("token, ES256", 8, "as HS256, and a verifier that copies the point (2)"),
     ("token, HS256, claim forwarded", 7, "as HS256, and the field's value"),
+    ("key, in memory", 1, "the extension: who holds a key is known before any request"),
+    ("key, in memory, of any form", 1, "the extension"),
+    ("key, in memory, claim forwarded", 2, "the extension, and the field's value"),
+    ("key, in memory, peppered", 1, "the extension"),
+    ("key, in memory, bound to networks", 1, "the extension"),
+    ("key, in a store, remembered", 1, "the extension"),
     ("route, prefix", 1, "the extension: pattern and captures are shared or inline"),
     ("route, prefix that is cut off", 2, "the extension, and the shorter path"),
     ("route, capture", 1, "the extension: what is captured is a range of the path"),

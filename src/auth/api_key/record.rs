@@ -79,6 +79,12 @@ impl KeyRecord {
         }
     }
 
+    /// The record of another key for the same consumer, with all that holds for this one but its dates.
+    pub fn successor(&self, digest: KeyDigest, id: impl Into<String>) -> Self {
+        let (not_before, expires) = (None, None);
+        Self { digest, id: id.into(), not_before, expires, revoked: false, ..self.clone() }
+    }
+
     /// The plan that the consumer is on.
     #[must_use]
     pub fn with_plan(self, plan: impl Into<String>) -> Self {
@@ -191,6 +197,13 @@ mod tests {
         let read: KeyRecord = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(serde_json::to_value(&read).unwrap(), json);
         assert!(!format!("{full:?}").contains("secret-ish"));
+        let next = serde_json::to_value(full.successor(digest, "2")).unwrap();
+        let gone = ["not_before", "expires", "revoked"];
+        assert!(gone.iter().all(|it| next.get(it).is_none()));
+        assert_eq!(
+            (&next["id"], &next["plan"], &next["networks"][0]),
+            (&"2".into(), &"gold".into(), &"::1".into())
+        );
     }
 
     #[test]
