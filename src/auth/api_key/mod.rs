@@ -48,8 +48,8 @@
 //! | [`MemoryKeys`]: all in memory, from JSON or code | seen by the next request | a look into a table |
 //! | [`StoredKeys`]: in a [`KeyStore`] of yours | seen within 30 s, or when told to forget | the same, while remembered |
 //!
-//! Keys that were not minted here serve too: store their SHA-256, and do not name a prefix. They should have 128
-//! random bits or more; against the guessing of short ones only a rate limit helps, and a stolen list of their
+//! Keys that were not minted here serve too, if they are visible ASCII without commas: store their SHA-256, and do
+//! not name a prefix. They should have 128 random bits or more; against the guessing of short ones only a rate limit helps, and a stolen list of their
 //! digests gives them away unless it was made [with a pepper](Hashing::with_pepper).
 //!
 //! # Rotation
