@@ -13,15 +13,19 @@ use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, Uri};
 use tower::{Layer, Service, ServiceBuilder};
 use tower_gateway::{
-    Identity,
+    BoxError, Identity,
     auth::{
+        api_key::{
+            ApiKeyLayer, Hashing, KeyDigest, KeyFactory, KeyRecord, KeyStore, MemoryKeys,
+            StoredKeys,
+        },
         first_of,
         jwt::{Issuer, JwtLayer, KeySet},
         require::{self, RequireLayer, Rules, role, scope},
         signed_url::{Link, SignedUrlLayer, SigningKey, UrlSigner},
     },
     client_ip::{ClientIpLayer, PeerAddr},
-    guard::{Guard, GuardLayer, Head, Verdict},
+    guard::{BoxFuture, Guard, GuardLayer, Head, Verdict},
     key,
     rate_limit::{Quota, RateLimitLayer},
     route::{Route, RouteLayer, Routes},
@@ -117,6 +121,7 @@ pub fn measure() -> Vec<Layered> {
             row("signed URL, HMAC-SHA256, tampered with", of(&layer, 403, || to(&forged)));
         }
     }
+    api_keys(&mut row);
 
     let routes = Routes::new()
         .prefix("/v1/users", Leaf)
@@ -136,6 +141,53 @@ pub fn measure() -> Vec<Layered> {
         .layer(route);
     row("all four: address, limit, HS256, prefix", of(&stack, 200, || with_token(&token)));
     all
+}
+
+fn api_keys(row: &mut impl FnMut(&'static str, Cost)) {
+    let factory = KeyFactory::new("acme").expect("a prefix");
+    let pepper = Hashing::with_pepper([7; 32]).expect("long enough");
+    let key = factory.mint().expect("random numbers");
+    let others = (0..10_000).map(|_| factory.mint().expect("random numbers"));
+    let others = others.map(|it| it.record("quentin"));
+    let record = || key.record("paula").with_plan("gold").with_scopes(["orders:read"]);
+    let keys = MemoryKeys::new(others.chain([record()])).expect("good records");
+    let of_any_form = ApiKeyLayer::new(keys);
+    let layer = of_any_form.clone().minted_by(&factory);
+    let good = HeaderValue::from_str(key.reveal()).expect("ASCII");
+    let good = || with("x-api-key", &good);
+    row("key, in memory", of(&layer, 200, good));
+    row("key, in memory, of any form", of(&of_any_form, 200, good));
+    let forwarding = layer.clone().forward_claim("sub", "x-consumer").expect("a name of ours");
+    row("key, in memory, claim forwarded", of(&forwarding, 200, good));
+
+    let peppered = KeyRecord::new(pepper.digest(key.reveal()), "1", "paula");
+    let peppered = MemoryKeys::new([peppered]).expect("a good record");
+    row("key, in memory, peppered", of(&ApiKeyLayer::new(peppered).hashing(pepper), 200, good));
+    let bound = record().with_networks(["192.0.2.0/24", "10.0.0.0/8"]);
+    let bound = ApiKeyLayer::new(MemoryKeys::new([bound]).expect("a good record"));
+    row("key, in memory, bound to networks", of(&bound, 200, good));
+
+    let stored = ApiKeyLayer::new(StoredKeys::new(One(record())));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let asked = stored.layer(Leaf).call(good());
+    let asked = runtime.expect("a runtime").block_on(asked);
+    assert_eq!(asked.unwrap_or_else(|never| match never {}).status(), 200);
+    row("key, in a store, remembered", of(&stored, 200, good));
+
+    let unknown = factory.mint().expect("random numbers").into_string();
+    let unknown = HeaderValue::try_from(unknown).expect("ASCII");
+    row("key, unknown", of(&layer, 401, || with("x-api-key", &unknown)));
+    let typo = HeaderValue::from_static("acme_0123456789abcdefghijklmnopqrst000000");
+    row("key, without its checksum", of(&layer, 401, || with("x-api-key", &typo)));
+}
+
+/// A store of one key.
+struct One(KeyRecord);
+
+impl KeyStore for One {
+    fn find(&self, _: &KeyDigest) -> BoxFuture<Result<Option<KeyRecord>, BoxError>> {
+        Box::pin(ready(Ok(Some(self.0.clone()))))
+    }
 }
 
 /// A guard that does nothing: what the engine costs.
@@ -228,8 +280,12 @@ fn forwarded() -> Request<()> {
 }
 
 fn with_token(bearer: &HeaderValue) -> Request<()> {
+    with("authorization", bearer)
+}
+
+fn with(field: &'static str, value: &HeaderValue) -> Request<()> {
     let mut request = plain();
-    request.headers_mut().insert("authorization", bearer.clone());
+    request.headers_mut().insert(field, value.clone());
     request
 }
 

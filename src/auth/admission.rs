@@ -76,7 +76,6 @@ impl<C: Send + Sync + 'static> Pass for Admitted<C> {
 
     fn enter<B>(&mut self, request: &mut Request<B>) {
         let Entry { forwarding, sources, forward_credential } = &*self.entry;
-        forwarding.apply(request, &mut self.fields);
         self.in_query = sources.in_query(request.uri());
         // What nobody has verified is never passed on, whatever the settings.
         if self.identity.is_none() || !forward_credential {
@@ -85,6 +84,8 @@ impl<C: Send + Sync + 'static> Pass for Admitted<C> {
             // Another scheme that reads the same place takes out what it has not verified.
             sources.put_back(*kept, request);
         }
+        // After that: a claim may go on under the name under which the credential came.
+        forwarding.apply(request, &mut self.fields);
         let extensions = request.extensions_mut();
         if let Some(identity) = self.identity.take() {
             extensions.insert(identity);

@@ -1,4 +1,4 @@
-//! Challenges of the `Bearer` scheme, RFC 6750 §3.
+//! Challenges of the `Bearer` scheme, RFC 6750 §3, and in its manner those of the `ApiKey` scheme.
 
 use std::fmt::Write as _;
 
@@ -29,7 +29,34 @@ use crate::{
 pub struct Challenge {
     /// `Bearer realm="…"`.
     bare: HeaderValue,
+    words: &'static Words,
 }
+
+/// How a scheme speaks.
+#[derive(Debug)]
+struct Words {
+    scheme: &'static str,
+    missing: &'static str,
+    invalid: &'static str,
+    lacks_scope: &'static str,
+}
+
+/// RFC 6750.
+const BEARER: Words = Words {
+    scheme: "Bearer",
+    missing: "This resource needs a bearer token.",
+    invalid: "invalid_token",
+    lacks_scope: "The token lacks a scope that this resource needs.",
+};
+
+/// No registered scheme, but what RFC 9110 §15.5.2 asks a 401 to name.
+#[cfg(feature = "api-key")]
+const API_KEY: Words = Words {
+    scheme: "ApiKey",
+    missing: "This resource needs an API key.",
+    invalid: "invalid_key",
+    lacks_scope: "The API key lacks a scope that this resource needs.",
+};
 
 impl Challenge {
     /// For the protection space `realm` (RFC 9110 §11.5).
@@ -38,9 +65,24 @@ impl Challenge {
     ///
     /// When the realm contains anything but printable ASCII, or a quotation mark or backslash.
     pub fn bearer(realm: &str) -> Result<Self, ConfigError> {
-        let bare = format!("Bearer realm=\"{realm}\"");
+        Self::new(&BEARER, realm)
+    }
+
+    /// For the protection space `realm`, whose credential is an API key: `ApiKey realm="…"`, which is no registered
+    /// scheme.
+    ///
+    /// # Errors
+    ///
+    /// As [`bearer`](Self::bearer).
+    #[cfg(feature = "api-key")]
+    pub fn api_key(realm: &str) -> Result<Self, ConfigError> {
+        Self::new(&API_KEY, realm)
+    }
+
+    fn new(words: &'static Words, realm: &str) -> Result<Self, ConfigError> {
+        let bare = format!("{} realm=\"{realm}\"", words.scheme);
         match HeaderValue::try_from(bare) {
-            Ok(bare) if realm.chars().all(is_quotable) => Ok(Self { bare }),
+            Ok(bare) if realm.chars().all(is_quotable) => Ok(Self { bare, words }),
             _ => Err(ConfigError::new(
                 "auth",
                 "the realm must be printable ASCII without quotation marks and backslashes",
@@ -50,12 +92,12 @@ impl Challenge {
 
     /// 401 for a request without a credential.
     pub fn missing(&self) -> Rejection {
-        Rejection::unauthenticated(self.bare.clone(), "This resource needs a bearer token.")
+        Rejection::unauthenticated(self.bare.clone(), self.words.missing)
     }
 
     /// 401 for a credential that does not hold: expired, malformed, or not signed by a known key.
     pub fn invalid_token(&self, why: &'static str) -> Rejection {
-        self.refuse(Reason::Unauthenticated, "invalid_token", why, None)
+        self.refuse(Reason::Unauthenticated, self.words.invalid, why, None)
     }
 
     /// 400 for a request that presents credentials in more than one way, so that none can be chosen.
@@ -65,8 +107,7 @@ impl Challenge {
 
     /// 403 for a good credential that lacks a scope; `scope` names what is needed, separated by spaces.
     pub fn insufficient_scope(&self, scope: &str) -> Rejection {
-        let why = "The token lacks a scope that this resource needs.";
-        self.refuse(Reason::Forbidden, "insufficient_scope", why, Some(scope))
+        self.refuse(Reason::Forbidden, "insufficient_scope", self.words.lacks_scope, Some(scope))
     }
 
     fn refuse(
@@ -76,7 +117,7 @@ impl Challenge {
         why: &'static str,
         scope: Option<&str>,
     ) -> Rejection {
-        let mut text = self.bare.to_str().unwrap_or("Bearer").to_owned();
+        let mut text = self.bare.to_str().unwrap_or(self.words.scheme).to_owned();
         parameter(&mut text, "error", error);
         parameter(&mut text, "error_description", why);
         if let Some(scope) = scope {
@@ -115,6 +156,20 @@ mod tests {
             r#"Bearer realm="a", error="invalid_token", error_description="It has expired.""#
         );
         assert_eq!(challenge.invalid_request("Two.").status(), 400);
+    }
+
+    #[cfg(feature = "api-key")]
+    #[test]
+    fn an_api_key_is_asked_for_in_words_of_its_own() {
+        let challenge = Challenge::api_key("a").unwrap();
+        let no = challenge.missing();
+        assert_eq!(shown(&no), r#"ApiKey realm="a""#);
+        assert_eq!(no.detail(), "This resource needs an API key.");
+        assert_eq!(
+            shown(&challenge.invalid_token("No.")),
+            r#"ApiKey realm="a", error="invalid_key", error_description="No.""#
+        );
+        assert!(challenge.insufficient_scope("x").detail().contains("API key"));
     }
 
     #[test]

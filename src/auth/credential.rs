@@ -3,7 +3,7 @@
 //! There must be one credential, in one place. Two are never a choice for the gateway: an upstream might choose
 //! the other one.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use smallvec::SmallVec;
@@ -16,6 +16,9 @@ use crate::{fields::remove_spellings, guard::Head};
 pub(crate) enum Source {
     /// `Authorization: Bearer`, RFC 6750 §2.1.
     Bearer,
+    /// The same, if the token begins so: another one is the credential of another scheme, and stays.
+    #[allow(dead_code, reason = "API keys have prefixes")]
+    BearerWith(Arc<str>),
     /// The whole value of this field.
     Header(HeaderName),
     /// This query parameter.
@@ -25,6 +28,7 @@ pub(crate) enum Source {
 }
 
 /// The query parameter of RFC 6750 §2.3.
+#[allow(dead_code, reason = "shared by schemes, of which some are off")]
 pub(crate) const ACCESS_TOKEN: Source = Source::Query(Cow::Borrowed("access_token"));
 
 /// All places where one scheme's credential may be; it must be in one of them.
@@ -58,6 +62,16 @@ impl Sources {
         Self(SmallVec::from_iter([source]))
     }
 
+    /// Bearer tokens are ours only if they begin so.
+    #[cfg(feature = "api-key")]
+    pub(crate) fn narrow_bearer(&mut self, prefix: &Arc<str>) {
+        for source in &mut self.0 {
+            if matches!(source, Source::Bearer | Source::BearerWith(_)) {
+                *source = Source::BearerWith(Arc::clone(prefix));
+            }
+        }
+    }
+
     /// Another place, if it is one.
     pub(crate) fn add(&mut self, source: Source) {
         if !self.0.contains(&source) {
@@ -65,6 +79,7 @@ impl Sources {
         }
     }
 
+    #[allow(dead_code, reason = "shared by schemes, of which some are off")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> {
         self.0.iter()
     }
@@ -125,6 +140,10 @@ impl Source {
     fn read<'a>(&self, head: Head<'a>) -> Found<'a> {
         match self {
             Self::Bearer => Ok(in_authorization(head.headers())?.map(Cow::Borrowed)),
+            Self::BearerWith(prefix) => {
+                let token = in_authorization(head.headers())?;
+                Ok(token.filter(|it| it.starts_with(&**prefix)).map(Cow::Borrowed))
+            }
             Self::Header(name) => Ok(in_header(head.headers(), name)?.map(Cow::Borrowed)),
             Self::Query(name) => in_query(head.uri(), name),
             Self::Cookie(name) => Ok(in_cookie(head.headers(), name)?.map(Cow::Borrowed)),
@@ -155,6 +174,14 @@ impl Source {
             Self::Bearer => {
                 request.headers_mut().remove(header::AUTHORIZATION);
             }
+            Self::BearerWith(prefix) => {
+                let token = in_authorization(request.headers());
+                let of_others =
+                    token.is_ok_and(|it| it.is_none_or(|it| !it.starts_with(&**prefix)));
+                if !of_others {
+                    request.headers_mut().remove(header::AUTHORIZATION);
+                }
+            }
             Self::Header(name) => remove_spellings(request.headers_mut(), name),
             Self::Query(name) => query::remove(request, |it| query::is_named(it, name)),
             Self::Cookie(name) => remove_cookie(request.headers_mut(), name),
@@ -179,7 +206,7 @@ impl Kept {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bearer => f.write_str("the bearer token"),
+            Self::Bearer | Self::BearerWith(_) => f.write_str("the bearer token"),
             Self::Header(name) => write!(f, "header `{name}`"),
             Self::Query(name) => write!(f, "query parameter `{}`", name.escape_debug()),
             Self::Cookie(name) => write!(f, "cookie `{}`", name.escape_debug()),
@@ -304,7 +331,7 @@ fn visible(value: &[u8]) -> Result<&str, Unreadable> {
 }
 
 /// RFC 9110 §5.6.2.
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     let tchar = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
     !text.is_empty() && text.bytes().all(tchar)
 }
@@ -416,6 +443,30 @@ mod tests {
             &[("authorization", "Bearer a")],
         );
         assert!(matches!(both, Err(Unreadable::Ambiguous(_))));
+    }
+
+    #[test]
+    fn a_bearer_token_that_begins_otherwise_belongs_to_another_scheme() {
+        let ours = || Source::BearerWith("acme_".into());
+        let read = |field| read_from(&[ours()], "/", &[("authorization", field)]);
+        assert_eq!(read("Bearer acme_1"), Ok(Some("acme_1".into())));
+        for others in ["Bearer a.b.c", "Bearer Acme_1", "Bearer acme", "Basic YTpi"] {
+            assert_eq!(read(others), Ok(None), "{others}");
+        }
+        assert!(read("Bearer acme_1 x").is_err());
+        let stays = |fields: &[&str]| {
+            let mut request = Request::new(());
+            for field in fields {
+                let field = HeaderValue::from_str(field).unwrap();
+                request.headers_mut().append("authorization", field);
+            }
+            Sources::only(ours()).remove(&mut request);
+            request.headers().contains_key("authorization")
+        };
+        assert!(stays(&["Bearer a.b.c"]) && stays(&["Basic YTpi"]));
+        assert!(!stays(&["Bearer acme_1"]) && !stays(&["bearer  acme_1"]));
+        // What cannot be read may be ours.
+        assert!(!stays(&["Bearer acme_1 x"]) && !stays(&["Basic YTpi", "Bearer acme_1"]));
     }
 
     #[test]

@@ -121,7 +121,7 @@ fn may_have_trailers<B>(request: &Request<B>) -> bool {
 }
 
 /// Fields that decide how a message is framed, routed, authenticated or attributed.
-fn is_reserved(name: &HeaderName) -> bool {
+pub(super) fn is_reserved(name: &HeaderName) -> bool {
     const RESERVED: [HeaderName; 14] = [
         header::AUTHORIZATION,
         header::CONNECTION,

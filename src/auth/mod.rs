@@ -30,16 +30,28 @@ mod challenge;
 pub mod combine;
 mod credential;
 mod crypto;
+#[cfg_attr(
+    not(feature = "jwt"),
+    allow(dead_code, reason = "shared by schemes, of which some are off")
+)]
 mod fetch;
 mod forward;
 #[cfg(feature = "introspection")]
 pub mod introspection;
+#[cfg_attr(
+    not(feature = "jwt"),
+    allow(dead_code, reason = "shared by schemes, of which some are off")
+)]
 mod json;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(any(feature = "introspection", feature = "api-key"))]
 mod lookup;
 mod query;
+#[cfg_attr(
+    not(feature = "jwt"),
+    allow(dead_code, reason = "shared by schemes, of which some are off")
+)]
 mod refreshing;
 #[cfg(feature = "require")]
 pub mod require;

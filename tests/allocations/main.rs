@@ -12,7 +12,7 @@ mod layers;
 mod tokens;
 
 /// Admissions, and what each allocates for. Refusals are answers with a document, and not pinned.
-const EXPECTED: [(&str, usize, &str); 19] = [
+const EXPECTED: &[(&str, usize, &str)] = &[
     (layers::NOTHING, 0, "the engine allocates nothing, nor do events that nobody hears"),
     ("client address, of the peer", 1, "the extension, which `http` boxes"),
     ("client address, one proxy", 1, "the extension; the field is read where it stands"),
@@ -31,6 +31,12 @@ const EXPECTED: [(&str, usize, &str); 19] = [
     ("require, a role of the claims", 0, "so are claims: the JSON is walked, and nothing is kept"),
     ("require, table and closure", 0, "captures are slices of the path until they need decoding"),
     ("require, table, encoded path", 3, "the path in its one form, judged, and passed on (2)"),
+    ("key, in memory", 1, "the extension: who holds a key is known before any request"),
+    ("key, in memory, of any form", 1, "the extension"),
+    ("key, in memory, claim forwarded", 2, "the extension, and the field's value"),
+    ("key, in memory, peppered", 1, "the extension"),
+    ("key, in memory, bound to networks", 1, "the extension"),
+    ("key, in a store, remembered", 1, "the extension"),
     ("route, prefix", 1, "the extension: pattern and captures are shared or inline"),
     ("route, prefix that is cut off", 2, "the extension, and the shorter path"),
     ("route, capture", 1, "the extension: what is captured is a range of the path"),

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api_key;
 mod client_ip;
 mod combine;
 mod contract;

@@ -1,0 +1,153 @@
+//! Whether the time that an API key's check takes tells something about the key.
+//!
+//! `cargo bench --all-features --bench timing`. Keys of several classes are presented in random order, each many
+//! times; for each pair of classes the two means are compared by Welch's t-test, after the slowest tenth of each
+//! is cut off, which is interruptions. |t| below 4.5 is the usual bound for "no difference can be seen" at so
+//! many samples; the difference of the means is printed beside it. `revoked` and `known` are shown for the sake of
+//! completeness: only who holds such a key can present it. The last rows show that the method sees what
+//! is there: a check that compares octet by octet. Without `--bench` it only checks that it runs.
+
+use std::{convert::Infallible, future::ready, hint::black_box};
+
+use futures_util::FutureExt;
+use http::{HeaderValue, Request, Response};
+use tower::{Layer, Service, service_fn};
+use tower_gateway::{
+    auth::api_key::{ApiKeyLayer, KeyFactory, MemoryKeys},
+    clock::Clock,
+};
+
+/// A kind of key, and how long its checks took, in nanoseconds.
+struct Class {
+    name: &'static str,
+    key: String,
+    samples: Vec<f64>,
+}
+
+impl Class {
+    fn new(name: &'static str, key: impl Into<String>) -> Self {
+        Self { name, key: key.into(), samples: Vec::new() }
+    }
+}
+
+/// So many checks are one sample: the clock itself takes some 20 ns, and ticks.
+const A_SAMPLE: usize = 8;
+
+fn main() {
+    let real = std::env::args().any(|it| it == "--bench");
+    let samples = if real { 50_000 } else { 50 };
+    layer(samples);
+    by_octets(samples);
+}
+
+/// The layer, over keys that were not minted here, so that no checksum refuses them first.
+fn layer(samples: usize) {
+    let factory = KeyFactory::new("acme").expect("a prefix");
+    let key = factory.mint().expect("random numbers");
+    let others = (0..10_000).map(|_| factory.mint().expect("random numbers"));
+    let other = factory.mint().expect("random numbers").into_string();
+    let revoked = factory.mint().expect("random numbers");
+    let records = others.map(|it| it.record("quentin"));
+    let records = records.chain([key.record("paula"), revoked.record("rosa").revoked()]);
+    let keys = MemoryKeys::new(records).expect("good records");
+    let layer = ApiKeyLayer::new(keys);
+    let mut service = layer.layer(service_fn(|request: Request<()>| {
+        black_box(&request);
+        ready(Ok::<_, Infallible>(Response::new(String::new())))
+    }));
+    let mut check = |key: &HeaderValue| {
+        let mut request = Request::new(());
+        request.headers_mut().insert("x-api-key", key.clone());
+        let answer = service.call(request).now_or_never();
+        black_box(answer.is_some_and(|it| it.is_ok()));
+    };
+    let mut classes = [
+        Class::new("unknown", other),
+        Class::new("wrong in its first octet", bent(key.reveal(), 0)),
+        Class::new("wrong in its last octet", bent(key.reveal(), key.reveal().len() - 1)),
+        Class::new("revoked", revoked.into_string()),
+        Class::new("known", key.reveal()),
+    ];
+    println!("layer, keys in memory");
+    measure(&mut classes, samples, &mut check);
+    report(&mut classes);
+}
+
+/// What a comparison that stops at the first difference shows, for the method's sake.
+fn by_octets(samples: usize) {
+    let key = "k".repeat(512);
+    let stored = key.clone().into_bytes();
+    let mut check = |presented: &HeaderValue| {
+        let pairs = stored.iter().zip(presented.as_bytes());
+        for (stored, presented) in pairs {
+            if black_box(stored) != black_box(presented) {
+                return;
+            }
+        }
+    };
+    let mut classes = [
+        Class::new("wrong in its first octet", bent(&key, 0)),
+        Class::new("wrong in its last octet", bent(&key, 511)),
+    ];
+    println!("\nfor comparison: octet by octet, up to the first difference");
+    measure(&mut classes, samples, &mut check);
+    report(&mut classes);
+}
+
+fn bent(key: &str, at: usize) -> String {
+    let mut bent = key.to_owned();
+    bent.replace_range(at..=at, if &key[at..=at] == "x" { "y" } else { "x" });
+    bent
+}
+
+fn measure(classes: &mut [Class], samples: usize, check: &mut impl FnMut(&HeaderValue)) {
+    let clock = Clock::system();
+    let keys: Vec<_> =
+        classes.iter().map(|it| HeaderValue::try_from(&it.key).expect("ASCII")).collect();
+    let mut random = 0x2545_F491_4F6C_DD1D_u64;
+    for turn in 0..samples * classes.len() + 1_000 {
+        // xorshift: in no order that a predictor could learn
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let n = (random >> 32) as usize % classes.len();
+        let start = clock.now();
+        for _ in 0..A_SAMPLE {
+            check(&keys[n]);
+        }
+        let took = (clock.now() - start).as_nanos() as f64 / A_SAMPLE as f64;
+        if turn >= 1_000 {
+            classes[n].samples.push(took);
+        }
+    }
+}
+
+fn report(classes: &mut [Class]) {
+    for class in &mut *classes {
+        // Of each class its own slowest tenth: one bound for all would hide a slow class.
+        class.samples.sort_by(f64::total_cmp);
+        class.samples.truncate(class.samples.len() * 9 / 10);
+    }
+    let (first, others) = classes.split_first().expect("there are classes");
+    let (mean, _) = moments(&first.samples);
+    println!("  {:<28} {mean:8.2} ns, {} samples", first.name, first.samples.len());
+    for class in others {
+        let (other, _) = moments(&class.samples);
+        let t = welch(&first.samples, &class.samples);
+        let beyond = other - mean;
+        println!("  {:<28} {other:8.2} ns, {beyond:+7.2} ns, t = {t:+.2}", class.name);
+    }
+}
+
+fn moments(samples: &[f64]) -> (f64, f64) {
+    let count = samples.len() as f64;
+    let mean = samples.iter().sum::<f64>() / count;
+    let squares = samples.iter().map(|it| (it - mean).powi(2)).sum::<f64>();
+    (mean, squares / (count - 1.0))
+}
+
+/// Welch's t of two classes: how many standard errors their means are apart.
+fn welch(one: &[f64], other: &[f64]) -> f64 {
+    let ((a, var_a), (b, var_b)) = (moments(one), moments(other));
+    (b - a) / (var_a / one.len() as f64 + var_b / other.len() as f64).sqrt()
+}
