@@ -28,6 +28,8 @@ mod json;
 pub mod jwt;
 #[cfg(any(feature = "introspection", feature = "api-key"))]
 mod lookup;
+#[cfg(feature = "introspection")]
+mod metadata;
 mod query;
 mod refreshing;
 #[cfg(feature = "require")]

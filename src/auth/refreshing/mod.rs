@@ -232,7 +232,7 @@ impl<T> Shared<T> {
 }
 
 /// The error and what is beneath it: clients of HTTP say what happened only there.
-fn causes(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
