@@ -36,11 +36,6 @@ impl Published {
         Ok(Self { issuer: issuer.to_owned(), places, http_allowed })
     }
 
-    /// The name, as it has to stand in the document.
-    pub(crate) fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
     /// Where the document may be: by RFC 8414 §3.1 first, then by OpenID Connect Discovery §4.
     pub(crate) fn places(&self) -> &[Uri] {
         &self.places
@@ -55,7 +50,8 @@ impl Published {
     pub(crate) fn endpoint(&self, document: &[u8], member: &'static str) -> Result<Uri, BoxError> {
         let members: Members<'_> = object(document)?;
         let text = |name| {
-            let value = members.get(name).ok_or_else(|| format!("the metadata have no `{name}`"))?;
+            let value =
+                members.get(name).ok_or_else(|| format!("the metadata have no `{name}`"))?;
             let Text(text) = serde_json::from_str(value.get())?;
             Ok::<_, BoxError>(text)
         };
@@ -107,7 +103,8 @@ mod tests {
     #[test]
     fn rfc_8414_3_3_the_document_is_the_issuers_own() {
         let endpoint = |json: &str| published().endpoint(json.as_bytes(), "introspection_endpoint");
-        let good = r#"{"issuer":"https://id.example/a","introspection_endpoint":"https://id.example/i"}"#;
+        let good =
+            r#"{"issuer":"https://id.example/a","introspection_endpoint":"https://id.example/i"}"#;
         assert_eq!(endpoint(good).unwrap(), "https://id.example/i");
         for bad in [
             good.replace("example/a", "example/a/"),

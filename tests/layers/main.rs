@@ -5,6 +5,7 @@ mod support;
 
 mod client_ip;
 mod contract;
+mod introspection;
 mod jwt;
 mod rate_limit;
 mod reply;

@@ -166,7 +166,12 @@ impl<S> RemoteJwks<S> {
         B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let mut mistakes = Mistakes::of("jwt");
-        let uri = mistakes.note(fetch::checked_url("jwt", "the key set's URL", &self.url, self.http_allowed));
+        let uri = mistakes.note(fetch::checked_url(
+            "jwt",
+            "the key set's URL",
+            &self.url,
+            self.http_allowed,
+        ));
         if self.schedule.every.is_zero() || self.schedule.timeout.is_zero() {
             mistakes.add("the refresh interval and the timeout must be longer than zero");
         }

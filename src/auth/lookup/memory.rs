@@ -46,7 +46,12 @@ impl<V: Clone> Memory<V> {
         self.bad.get(credential).filter(|until| clock.now() < *until).map(|_| Known::Bad)
     }
 
-    pub(super) fn remember(&self, credential: Digest, answer: Answer<V>, clock: &Clock) -> Known<V> {
+    pub(super) fn remember(
+        &self,
+        credential: Digest,
+        answer: Answer<V>,
+        clock: &Clock,
+    ) -> Known<V> {
         let Settings { ttl, negative_ttl, .. } = self.settings;
         let until = answer.until();
         let known = answer.known(clock);
