@@ -148,7 +148,9 @@ async fn members_become_fields_that_nobody_else_can_set() {
         request.headers_mut().append(name, HeaderValue::from_static("root"));
     }
     let head = text(ask(&layer, request).await).await;
-    assert_eq!(head, "GET /orders?x=%61\nx-auth-sub: alice\nx-auth-scope: read\n");
+    let mut fields: Vec<_> = head.lines().skip(1).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["x-auth-scope: read", "x-auth-sub: alice"]);
     assert!(rig.layer().forward_claim("sub", "host").is_err());
 }
 
@@ -399,8 +401,8 @@ async fn int_05_two_servers_never_share_an_answer() {
 async fn int_06_an_answer_ends_with_its_token_and_with_its_time() {
     let rig = Rig::new();
     rig.server.issue("short", json!({ "aud": "orders", "exp": NOW + 5 }));
-    let hour = Duration::from_secs(60);
-    let layer = layer(rig.endpoint().ttl(hour).build().unwrap().audience("orders"));
+    let minute = Duration::from_secs(60);
+    let layer = layer(rig.endpoint().ttl(minute).build().unwrap().audience("orders"));
     assert_eq!(status(&layer, "short").await, 200);
     assert_eq!(status(&layer, "good").await, 200);
     rig.time.advance(Duration::from_millis(4_999));
@@ -520,8 +522,9 @@ async fn int_07_what_is_remembered_is_bounded_and_bad_tokens_push_out_no_good_on
     assert_eq!(rig.server.asked(), 10_001);
     assert_eq!((status(&layer, "good").await, rig.server.asked()), (200, 10_001));
     let again = (0..10_000).map(|n| ask(&layer, with_token(&format!("random-{n}"))));
-    let remembered = again.filter_map(futures_util::FutureExt::now_or_never).count();
-    assert!(remembered <= 200, "{remembered}");
+    let at_once = again.filter_map(futures_util::FutureExt::now_or_never);
+    let remembered = at_once.filter(|answer| answer.status() == 401).count();
+    assert!((1..=200).contains(&remembered), "{remembered}");
 }
 
 #[tokio::test]
