@@ -56,6 +56,7 @@ impl Sources {
         }
     }
 
+    #[allow(dead_code, reason = "used by the schemes whose places are given one by one")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> {
         self.0.iter()
     }

@@ -12,7 +12,7 @@ mod layers;
 mod tokens;
 
 /// Admissions, and what each allocates for. Refusals are answers with a document, and not pinned.
-const EXPECTED: [(&str, usize, &str); 14] = [
+const EXPECTED: [(&str, usize, &str); 15] = [
     (layers::NOTHING, 0, "the engine allocates nothing, nor do events that nobody hears"),
     ("client address, of the peer", 1, "the extension, which `http` boxes"),
     ("client address, one proxy", 1, "the extension; the field is read where it stands"),
@@ -26,6 +26,7 @@ const EXPECTED: [(&str, usize, &str); 14] = [
     ("token, RS256", 9, "as HS256, and a verifier that copies modulus and exponent (3)"),
     ("token, ES256", 8, "as HS256, and a verifier that copies the point (2)"),
     ("token, HS256, claim forwarded", 7, "as HS256, and the field's value"),
+    ("opaque token, remembered", 1, "the extension: the identity is remembered with the answer"),
     ("route, prefix", 1, "the extension: pattern and captures are shared or inline"),
     ("route, prefix that is cut off", 2, "the extension, and the shorter path"),
     ("route, capture", 1, "the extension: what is captured is a range of the path"),

@@ -313,8 +313,6 @@ async fn rfc_7523_3_the_audience_is_the_servers_choice() {
 #[test]
 fn a_key_that_cannot_sign_is_refused_at_the_start() {
     use SigningAlgorithm as A;
-    let short = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).is_ok();
-    assert!(short, "shorter ones cannot even be made here");
     for (algorithm, pem) in [
         (A::RS256, es256().private_pem()),
         (A::ES256, rs256().private_pem()),

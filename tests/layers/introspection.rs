@@ -605,6 +605,7 @@ async fn the_endpoint_is_where_the_issuer_says() {
         let layer = layer(server.clone());
         // The first request waits for the metadata.
         assert_eq!(status(&layer, "good").await, 200);
+        server.ready().await;
         assert_eq!(rig.server.last().uri(), "https://id.example/tenant/introspect");
         assert_eq!(server.health().unwrap().refreshes, 1);
     }

@@ -165,3 +165,67 @@ const fn theirs(algorithm: SigningAlgorithm) -> Algorithm {
         SigningAlgorithm::EdDSA => Algorithm::EdDSA,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::DecodingKey;
+
+    use super::*;
+
+    /// Keys of nobody's.
+    const P256: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgacxe6a4SPF3zMdQz
+p2kAbISLDXxmt8kQZW6Py1gS0auhRANCAAQlFSxpJlfbWGUtkgVgHTBb1z4urYHP
+9dAK4YBLslKOr3cK/3N8zgXCIg6yNA8QuURQO03gVNgxQ9dekpZXJHcQ
+-----END PRIVATE KEY-----
+";
+    const P256_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEJRUsaSZX21hlLZIFYB0wW9c+Lq2B
+z/XQCuGAS7JSjq93Cv9zfM4FwiIOsjQPELlEUDtN4FTYMUPXXpKWVyR3EA==
+-----END PUBLIC KEY-----
+";
+    const RSA_1024: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIICdwIBADANBgkqhkiG9w0BAQEFAASCAmEwggJdAgEAAoGBANhpx0XX1y2e1k5A
+vaQ+11/NGGokGwhI02cxDndi3nt6KaafxWZHQtiMVRBt/VUBR2Yl2emwUhPL/JNY
+EkebaSkIkeQ+d4GfsfUARw8qcLMHXsGql7mQ07+2d5FoIMfKeqaldrzZmGGrD3sa
+Nyf1+eBSQDT6W8EPh7f0oRW9gJ+NAgMBAAECgYBj+QGQVzRVI9I2VhwFOu59mB5W
+MhW2zwWx3uyi5C6I9hc1nQsww2yy4qkNLPJhiXS1UHkJRmW0NYCZhI71O2rpKzqt
+Xtx9MRsmd5XN1rA9N/uqvKO/I3AyFTITo40iE+2Vs88QCJYb/mapOuU5uVHVqouf
+7RCkgALxY+HRjW26YQJBAPHjxMDLEK9GVN5C3hziHBm/sS/fSSbXQuKn4wdUYb5k
+VrdJ6f74uVZQXO63vDJ7SJWDHEyRtkM0O7W+m/HAY0kCQQDlCY8naJME/73F1CaH
+nbnsyywcQ80n6N/IVdngxVDW6U4Va6kCVLvrOrHAzF9FERkxUzeSEx7+Wv/JL7L4
+2hYlAkEArAOKboO5qLs+LRSmOSn+S71K9r01mx5nXSGAzDyQicF2/T7d3UjpG91o
+SQZ2Gfwb4N7s5/KTB3WEpLkY0rE6qQJADFuHrcimpg5mXtYjfg20imIr7xp5Zz3Z
+VSXMq6P5yJ6t59n3NHj96qMwFAby3PcfNNoYlXkSowal5mT8cxDRQQJBAJbJKw0t
+PHF0AkQ7zI9f3/Ul1VUZk3ZtmK8LnTSwVgbYINo9g1ciSn6Htt1brw0cXnHcgCR7
+r3zk1JWM2ourPyU=
+-----END PRIVATE KEY-----
+";
+
+    #[test]
+    fn it_is_signed_whatever_the_back_end() {
+        let Some(back_end) = BACK_END else {
+            let error = ClientAssertion::from_pem(SigningAlgorithm::ES256, P256).unwrap_err();
+            return assert!(error.to_string().contains(NO_BACK_END));
+        };
+        let key = ClientAssertion::from_pem(SigningAlgorithm::ES256, P256).unwrap();
+        let assertion = key.kid("k").make("gateway", "https://id.example", LIFETIME).unwrap();
+        let (message, signature) = assertion.rsplit_once('.').unwrap();
+        let public = DecodingKey::from_ec_pem(P256_PUBLIC.as_bytes()).unwrap();
+        let verifier = (back_end.verifier_factory)(&Algorithm::ES256, &public).unwrap();
+        let signature = BASE64.decode(signature).unwrap();
+        assert!(verifier.verify(message.as_bytes(), &signature).is_ok());
+        let header = BASE64.decode(message.split('.').next().unwrap()).unwrap();
+        assert_eq!(header, br#"{"alg":"ES256","kid":"k","typ":"JWT"}"#);
+    }
+
+    #[test]
+    fn a_short_rsa_key_is_refused() {
+        for algorithm in [SigningAlgorithm::RS256, SigningAlgorithm::PS512] {
+            assert!(ClientAssertion::from_pem(algorithm, RSA_1024).is_err());
+        }
+    }
+}

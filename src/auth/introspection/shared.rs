@@ -133,6 +133,14 @@ impl Introspection {
         self.lookup.forget_all();
     }
 
+    /// Waits for the first fetch of the issuer's metadata to end, well or not: [`health`](Self::health) tells. At
+    /// once for an endpoint whose URL was given. Requests wait for it too.
+    pub async fn ready(&self) {
+        if let Place::Published(endpoint) = &self.server.place {
+            endpoint.tried().await;
+        }
+    }
+
     /// How discovery fares; `None` for an endpoint whose URL was given.
     pub fn health(&self) -> Option<Health> {
         match &self.server.place {
