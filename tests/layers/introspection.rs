@@ -569,6 +569,33 @@ async fn after_failures_in_a_row_nobody_asks_for_a_while() {
 }
 
 #[tokio::test]
+async fn a_server_that_stands_still_holds_up_only_who_is_not_remembered() {
+    let rig = Rig::new();
+    let layer = rig.layer();
+    assert_eq!(status(&layer, "good").await, 200);
+    rig.server.set(Mode::Hangs);
+    for second in 0..20 {
+        let cold = |n| tokio::spawn(ask(&layer, with_token(&format!("cold-{second}-{n}"))));
+        let cold: Vec<_> = (0..100).map(cold).collect();
+        for _ in 0..10 {
+            assert_eq!(status(&layer, "good").await, 200);
+            tokio::task::yield_now().await;
+        }
+        rig.time.advance(Duration::from_secs(1));
+        if second >= 3 {
+            for answer in cold {
+                assert_eq!(answer.await.unwrap().status(), 503);
+            }
+        }
+    }
+    assert!(rig.server.most_open() <= 64);
+    // The remembered answer's time is over meanwhile; and when the server goes on, so does all.
+    rig.server.set(Mode::Answers);
+    rig.time.advance(Duration::from_secs(60));
+    assert_eq!((status(&layer, "good").await, status(&layer, "cold").await), (200, 401));
+}
+
+#[tokio::test]
 async fn whose_answer_cannot_be_used_stops_no_question_about_others() {
     let rig = Rig::new();
     let layer = rig.layer();
@@ -609,6 +636,17 @@ async fn the_endpoint_is_where_the_issuer_says() {
         assert_eq!(rig.server.last().uri(), "https://id.example/tenant/introspect");
         assert_eq!(server.health().unwrap().refreshes, 1);
     }
+}
+
+#[tokio::test]
+async fn a_token_of_another_tenant_of_the_server_is_refused() {
+    let rig = Rig::new();
+    rig.server.publish(WELL_KNOWN, metadata(ISSUER));
+    rig.server.issue("ours", json!({ "aud": "orders", "iss": ISSUER }));
+    rig.server.issue("theirs", json!({ "aud": "orders", "iss": "https://id.example/other" }));
+    let layer = layer(discovered(&rig));
+    assert_eq!((status(&layer, "ours").await, status(&layer, "good").await), (200, 200));
+    assert_invalid(ask(&layer, with_token("theirs")).await, "theirs").await;
 }
 
 #[tokio::test]
@@ -655,7 +693,15 @@ fn every_mistake_is_listed() {
 async fn nothing_secret_is_shown() {
     let rig = Rig::new();
     let server = rig.introspection();
-    let shown = format!("{server:?} {:?} {:?}", layer(server.clone()), rig.layer().scheme());
+    let endpoint = Introspection::at(
+        ENDPOINT,
+        tower::service_fn(|_: Request<String>| async {
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        }),
+    );
+    let endpoint = endpoint.client_secret_post("gateway", "hunter2");
+    let layers = [layer(server.clone()), rig.layer()];
+    let shown = format!("{endpoint:?} {server:?} {layers:?} {:?}", layers[0].scheme());
     for secret in ["hunter2", "Z2F0ZXdheTpodW50ZXIy"] {
         assert!(!shown.contains(secret), "{shown}");
     }

@@ -212,12 +212,13 @@ impl<S> Endpoint<S> {
         if settings.capacity == 0 || settings.max_in_flight == 0 || settings.timeout.is_zero() {
             mistakes.add("the capacity, the questions in flight and the timeout must not be zero");
         }
-        let (place, name) = match site {
+        let mut rules = Rules::default();
+        let (place, name): (_, Arc<str>) = match site {
             Site::Url(url) => {
                 let what = "the endpoint's URL";
                 let uri = checked_url("introspection", what, &url, http_allowed);
                 let uri = mistakes.note(uri);
-                (mistakes.or(uri)?.map(Place::Given), url)
+                (mistakes.or(uri)?.map(Place::Given), url.into())
             }
             Site::Issuer(issuer) => {
                 let published = Published::by("introspection", &issuer, http_allowed);
@@ -226,12 +227,14 @@ impl<S> Endpoint<S> {
                 let (client, schedule) = (client.clone(), Schedule::default());
                 let fetch = move || discover(client.clone(), published.clone());
                 let found = Refreshing::start("introspection", schedule, clock.clone(), fetch)?;
+                let issuer: Arc<str> = issuer.into();
+                rules.issuer_if_stated(Arc::clone(&issuer));
                 (Some(Place::Published(found)), issuer)
             }
         };
         let server = Server {
             place: place.expect("no mistake was noted"),
-            name: name.into(),
+            name,
             auth: auth.expect("no mistake was noted"),
             reading: Reading { subject },
             clock: clock.clone(),
@@ -240,7 +243,7 @@ impl<S> Endpoint<S> {
         Ok(Introspection {
             server: Arc::new(server),
             lookup: Lookup::new("introspection", settings, clock.clone()),
-            rules: Rules::default(),
+            rules,
             clock,
         })
     }

@@ -36,7 +36,20 @@ fn encode(form: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::auth::query::decoded;
+
+    proptest! {
+        #[test]
+        fn what_goes_in_comes_out_of_one_field(text: String) {
+            let form = encoded(&text);
+            let plain = |it: u8| it.is_ascii_alphanumeric() || b"*-._+%".contains(&it);
+            prop_assert!(form.bytes().all(plain));
+            prop_assert_eq!(&*decoded(&form), text.as_bytes());
+        }
+    }
 
     #[test]
     fn rfc_6749_appendix_b() {

@@ -6,7 +6,7 @@
 //! 1. it has one bearer token, in one place, of the form of RFC 6750 §2.1 and at most 8 KiB;
 //! 2. the server answers `"active": true`, and nothing that only resembles it;
 //! 3. the token's `exp` has not come, and `nbf` and `iat` hold now, within the leeway;
-//! 4. its `aud` names an audience of yours, its `iss` is the one that you named, if you did;
+//! 4. its `aud` names an audience of yours, its `iss` is the one that you named or discovered, if you did;
 //! 5. it is a bearer token: neither a refresh token nor bound to a key whose proof nobody here asks for (`cnf`);
 //! 6. it has the scopes that you require.
 //!

@@ -12,7 +12,7 @@ const LEEWAY: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     audience: Audience,
-    issuer: Option<Arc<str>>,
+    issuer: Issued,
     scopes: Vec<String>,
     leeway: Duration,
     bound_accepted: bool,
@@ -28,6 +28,16 @@ enum Audience {
     Anyone,
 }
 
+/// By whom a token must be issued.
+#[derive(Clone, Debug)]
+enum Issued {
+    ByAnyone,
+    /// If the answer names an issuer.
+    By(Arc<str>),
+    /// And the answer names it.
+    StatedBy(Arc<str>),
+}
+
 /// Why an active token is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum No {
@@ -41,7 +51,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             audience: Audience::Unset,
-            issuer: None,
+            issuer: Issued::ByAnyone,
             scopes: Vec::new(),
             leeway: LEEWAY,
             bound_accepted: false,
@@ -70,7 +80,12 @@ impl Rules {
     }
 
     pub(super) fn issuer(&mut self, issuer: Arc<str>) {
-        self.issuer = Some(issuer);
+        self.issuer = Issued::StatedBy(issuer);
+    }
+
+    /// A server of many tenants must not admit here what it issued as another.
+    pub(super) fn issuer_if_stated(&mut self, issuer: Arc<str>) {
+        self.issuer = Issued::By(issuer);
     }
 
     pub(super) fn scope(&mut self, scope: String) {
@@ -101,7 +116,7 @@ impl Rules {
             }
             _ => {}
         }
-        if self.issuer.as_ref().is_some_and(|issuer| issuer.is_empty()) {
+        if matches!(&self.issuer, Issued::StatedBy(issuer) if issuer.is_empty()) {
             mistakes.add("the issuer is empty");
         }
         for scope in self.scopes.iter().filter(|scope| !is_scope_token(scope)) {
@@ -138,7 +153,7 @@ impl Rules {
         if token.iat.is_some_and(|iat| latest < iat) {
             return refuse("The token was issued in the future.");
         }
-        if self.issuer.is_some() && self.issuer != token.iss {
+        if !self.admits_issuer(token.iss.as_deref()) {
             return refuse("The token is from another issuer.");
         }
         if !self.admits_audience(token) {
@@ -147,6 +162,14 @@ impl Rules {
         match self.scopes.iter().all(|scope| token.identity.has_scope(scope)) {
             true => Ok(()),
             false => Err(No::LacksScope),
+        }
+    }
+
+    fn admits_issuer(&self, stated: Option<&str>) -> bool {
+        match &self.issuer {
+            Issued::ByAnyone => true,
+            Issued::By(issuer) => stated.is_none_or(|it| *it == **issuer),
+            Issued::StatedBy(issuer) => stated == Some(issuer),
         }
     }
 
@@ -228,6 +251,9 @@ mod tests {
         for iss in ["", r#","iss":null"#, r#","iss":"https://id.example/""#, r#","iss":"id""#] {
             assert!(judge(&named, iss).is_err(), "{iss}");
         }
+        let found = rules(|it| it.issuer_if_stated("https://id.example".into()));
+        assert!(judge(&found, r#","iss":"https://id.example""#).is_ok());
+        assert!(judge(&found, "").is_ok() && judge(&found, r#","iss":"other""#).is_err());
     }
 
     #[test]

@@ -84,7 +84,8 @@ impl Introspection {
         self.with(Rules::any_audience)
     }
 
-    /// Admits only tokens whose `iss` is exactly this. Default: whatever it is.
+    /// Admits only tokens whose `iss` is exactly this. Default: the issuer of [`discover`](Self::discover), where an
+    /// answer names any; for an endpoint whose URL was given, whatever it is.
     #[must_use]
     pub fn issuer(self, issuer: impl AsRef<str>) -> Self {
         self.with(|rules| rules.issuer(issuer.as_ref().into()))
