@@ -20,6 +20,7 @@ use tower_gateway::{
             StoredKeys,
         },
         first_of,
+        introspection::{Introspection, IntrospectionLayer},
         jwt::{Issuer, JwtLayer, KeySet},
         require::{self, RequireLayer, Rules, role, scope},
         signed_url::{Link, SignedUrlLayer, SigningKey, UrlSigner},
@@ -122,6 +123,10 @@ pub fn measure() -> Vec<Layered> {
         }
     }
     api_keys(&mut row);
+    let opaque = introspection();
+    let [good, bad] = OPAQUE.map(bearer);
+    row("opaque token, remembered", of(&opaque, 200, || with_token(&good)));
+    row("opaque token, remembered, not active", of(&opaque, 401, || with_token(&bad)));
 
     let routes = Routes::new()
         .prefix("/v1/users", Leaf)
@@ -206,6 +211,33 @@ fn jwt(signer: &Signer) -> JwtLayer {
     let keys = KeySet::from_jwk(signer.jwk().to_string()).expect("a good key");
     JwtLayer::new(Issuer::new(tokens::ISSUER, keys).audience(tokens::AUDIENCE))
         .expect("an audience")
+}
+
+/// One that is active, and one that is not.
+const OPAQUE: [&str; 2] = ["2YotnFZFEjr1zCsicMWpAA", "other"];
+
+/// A layer that has asked about the tokens already: that took a runtime, this takes none.
+fn introspection() -> IntrospectionLayer {
+    let server = tower::service_fn(async |request: Request<String>| {
+        let active = request.body().starts_with("token=2Yot");
+        let answer = format!(r#"{{"active":{active},"sub":"alice","aud":"orders","scope":"a b"}}"#);
+        Ok::<_, Infallible>(Response::new(answer))
+    });
+    let forever = std::time::Duration::MAX;
+    let endpoint = Introspection::at("https://id.example/introspect", server)
+        .client_secret_basic("gateway", "hunter2")
+        .ttl(forever)
+        .negative_ttl(forever);
+    let introspection = endpoint.build().expect("good settings").audience("orders");
+    let layer = IntrospectionLayer::new(introspection).expect("an audience");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.expect("a runtime").block_on(async {
+        for token in OPAQUE {
+            let asked = layer.layer(Leaf).call(with_token(&bearer(token))).await;
+            asked.unwrap_or_else(|never| match never {});
+        }
+    });
+    layer
 }
 
 // === the calls ===

@@ -79,7 +79,7 @@ impl Sources {
         }
     }
 
-    #[allow(dead_code, reason = "shared by schemes, of which some are off")]
+    #[allow(dead_code, reason = "used by the schemes whose places are given one by one")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> {
         self.0.iter()
     }

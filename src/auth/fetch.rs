@@ -1,11 +1,12 @@
-//! Fetching a small document over HTTP: one GET, no redirects, a cap on its size.
+//! Small exchanges over HTTP with those whom the operator names: no redirects, a cap on what is read.
 
-use crate::BoxError;
-use std::{future::poll_fn, pin::pin, time::Duration};
+use std::{error::Error, fmt, future::poll_fn, pin::pin, time::Duration};
 
 use bytes::Buf;
-use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header, uri::Scheme};
 use tower_service::Service;
+
+use crate::{BoxError, config_error::ConfigError};
 
 /// A document, and for how long its source lets it be used.
 pub(crate) struct Document {
@@ -14,7 +15,7 @@ pub(crate) struct Document {
 }
 
 /// GETs the document at `uri`, of at most `cap` bytes.
-pub(crate) async fn get<S, B>(mut client: S, uri: Uri, cap: usize) -> Result<Document, BoxError>
+pub(crate) async fn get<S, B>(client: S, uri: Uri, cap: usize) -> Result<Document, BoxError>
 where
     S: Service<Request<String>, Response = Response<B>, Error: Into<BoxError>>,
     B: http_body::Body<Error: Into<BoxError>>,
@@ -23,8 +24,7 @@ where
     *request.uri_mut() = uri;
     let accept = header::HeaderValue::from_static("application/json");
     request.headers_mut().insert(header::ACCEPT, accept);
-    poll_fn(|cx| client.poll_ready(cx)).await.map_err(Into::into)?;
-    let response = client.call(request).await.map_err(Into::into)?;
+    let response = send(client, request).await?;
     // A redirect would let whoever answers choose where to fetch from.
     if response.status() != StatusCode::OK {
         return Err(format!("the source answered {}", response.status()).into());
@@ -34,7 +34,20 @@ where
     Ok(Document { content, max_age })
 }
 
-async fn read<B>(body: B, cap: usize) -> Result<Vec<u8>, BoxError>
+/// Sends one request.
+pub(crate) async fn send<S, B>(
+    mut client: S,
+    request: Request<String>,
+) -> Result<Response<B>, BoxError>
+where
+    S: Service<Request<String>, Response = Response<B>, Error: Into<BoxError>>,
+{
+    poll_fn(|cx| client.poll_ready(cx)).await.map_err(Into::into)?;
+    client.call(request).await.map_err(Into::into)
+}
+
+/// The content, of at most `cap` bytes; [`TooLarge`] if there is more.
+pub(crate) async fn read<B>(body: B, cap: usize) -> Result<Vec<u8>, BoxError>
 where
     B: http_body::Body<Error: Into<BoxError>>,
 {
@@ -45,7 +58,7 @@ where
             continue; // trailers
         };
         if content.len() + data.remaining() > cap {
-            return Err(format!("the document is larger than {cap} bytes").into());
+            return Err(TooLarge(cap).into());
         }
         while data.has_remaining() {
             let chunk = data.chunk();
@@ -55,6 +68,49 @@ where
         }
     }
     Ok(content)
+}
+
+/// There is more content than is read.
+#[derive(Debug)]
+pub(crate) struct TooLarge(usize);
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the document is larger than {} bytes", self.0)
+    }
+}
+
+impl Error for TooLarge {}
+
+/// `what` as an absolute `https` URL, or an `http` one where nobody can sit on the path.
+pub(crate) fn checked_url(
+    concern: &'static str,
+    what: &str,
+    url: &str,
+    http_allowed: bool,
+) -> Result<Uri, ConfigError> {
+    let refuse = |why: &str| Err(ConfigError::new(concern, format!("{what} {why}")));
+    let Ok(uri) = url.parse::<Uri>() else {
+        return refuse("is no URL");
+    };
+    match (uri.scheme(), uri.host()) {
+        (Some(scheme), Some(_)) if *scheme == Scheme::HTTPS => Ok(uri),
+        (Some(scheme), Some(host)) if *scheme == Scheme::HTTP => {
+            match http_allowed || is_loopback(host) {
+                true => Ok(uri),
+                false => refuse("must be https; or call `allow_http`"),
+            }
+        }
+        _ => refuse("must begin with https://"),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<std::net::IpAddr>() {
+        Ok(ip) => ip.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
 }
 
 /// `max-age` less the time spent in caches (RFC 9111 §4.2); zero for what must not be stored or reused.
@@ -101,5 +157,32 @@ mod tests {
     async fn a_large_body_is_given_up_at_the_cap() {
         assert_eq!(read("12345".to_owned(), 5).await.unwrap(), b"12345");
         assert!(read("123456".to_owned(), 5).await.is_err());
+    }
+
+    #[test]
+    fn https_unless_nobody_is_on_the_path() {
+        let ok = |url| checked_url("test", "it", url, false).is_ok();
+        for good in [
+            "https://id.example/jwks",
+            "http://127.0.0.1:1/",
+            "http://[::1]/",
+            "http://localhost/k",
+        ] {
+            assert!(ok(good), "{good}");
+        }
+        for bad in [
+            "http://id.example/jwks",
+            "http://10.0.0.1/",
+            "http://localhost.example/",
+            "http://127.0.0.1.example/",
+            "/jwks",
+            "id.example",
+            "file:///etc/passwd",
+            "ftp://id.example/",
+            "",
+        ] {
+            assert!(!ok(bad), "{bad}");
+        }
+        assert!(checked_url("test", "it", "http://id.example/jwks", true).is_ok());
     }
 }

@@ -1,14 +1,11 @@
 //! Claims for the upstream, as header fields that nobody else can set.
 
-use std::borrow::Cow;
-
 use http::{HeaderName, HeaderValue, Request, Version, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde::de::MapAccess;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::json::{Object, Text, Texts, object};
+use super::json::{Members, Text, Texts, object};
 use crate::{
     config_error::ConfigError,
     fields::{OwnFields, remove_spellings, same_name, strip_hop_by_hop},
@@ -70,10 +67,9 @@ impl Forwarding {
                     "sub" if !identity.subject().is_empty() => text_value(identity.subject()),
                     claim => {
                         let json = identity.claims_json();
-                        let Members(members) =
+                        let members: &mut Members<'_> =
                             members.get_or_insert_with(|| object(json).unwrap_or_default());
-                        let (_, value) = members.iter().find(|(name, _)| name == claim)?;
-                        field_value(value)
+                        field_value(members.get(claim)?)
                     }
                 };
                 Some((field.clone(), value?))
@@ -139,21 +135,6 @@ pub(super) fn is_reserved(name: &HeaderName) -> bool {
         header::UPGRADE,
     ];
     RESERVED.iter().any(|it| same_name(it.as_str(), name.as_str()))
-}
-
-/// Every member's raw text, by name.
-#[derive(Default)]
-struct Members<'a>(SmallVec<[(Cow<'a, str>, &'a RawValue); 12]>);
-
-impl<'de> Object<'de> for Members<'de> {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        name: &Cow<'de, str>,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        self.0.push((name.clone(), map.next_value()?));
-        Ok(())
-    }
 }
 
 /// A scalar as text, an array of strings joined by spaces; percent-encoded where a field needs it.

@@ -6,6 +6,7 @@
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 /// More members than this are nobody's header or claims, and would make the search for duplicates slow.
@@ -54,6 +55,28 @@ impl<'de, T: Object<'de>> Visitor<'de> for ObjectVisitor<T> {
             seen.push(name);
         }
         Ok(Reader(object))
+    }
+}
+
+/// Every member's raw text, by name.
+#[derive(Default)]
+pub(super) struct Members<'a>(SmallVec<[(Cow<'a, str>, &'a RawValue); 12]>);
+
+impl<'de> Object<'de> for Members<'de> {
+    fn member<A: MapAccess<'de>>(
+        &mut self,
+        name: &Cow<'de, str>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        self.0.push((name.clone(), map.next_value()?));
+        Ok(())
+    }
+}
+
+impl<'a> Members<'a> {
+    /// The value of this member.
+    pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(it, _)| it == name).map(|(_, value)| *value)
     }
 }
 
@@ -135,6 +158,7 @@ impl<'de> Deserialize<'de> for NumericDate {
 }
 
 /// Any value, read to its end so that its depth and its UTF-8 are checked, and dropped.
+#[allow(dead_code, reason = "used by the schemes that read signed tokens")]
 pub(super) struct Skipped;
 
 impl<'de> Deserialize<'de> for Skipped {
@@ -144,6 +168,7 @@ impl<'de> Deserialize<'de> for Skipped {
     }
 }
 
+#[allow(dead_code, reason = "as its value")]
 struct SkippedVisitor;
 
 impl<'de> Visitor<'de> for SkippedVisitor {

@@ -47,6 +47,8 @@ mod json;
 pub mod jwt;
 #[cfg(any(feature = "introspection", feature = "api-key"))]
 mod lookup;
+#[cfg(feature = "introspection")]
+mod metadata;
 mod query;
 #[cfg_attr(
     not(feature = "jwt"),

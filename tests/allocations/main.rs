@@ -37,6 +37,7 @@ const EXPECTED: &[(&str, usize, &str)] = &[
     ("key, in memory, peppered", 1, "the extension"),
     ("key, in memory, bound to networks", 1, "the extension"),
     ("key, in a store, remembered", 1, "the extension"),
+    ("opaque token, remembered", 1, "the extension: the identity is remembered with the answer"),
     ("route, prefix", 1, "the extension: pattern and captures are shared or inline"),
     ("route, prefix that is cut off", 2, "the extension, and the shorter path"),
     ("route, capture", 1, "the extension: what is captured is a range of the path"),

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod introspection;
 mod jwks;
 mod jwt;
 mod signed_url;

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use http::{Request, Response};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_gateway::{
-    auth::jwt::{Algorithm, Issuer, Jwks, JwtLayer, KeySet, Keys},
+    auth::{
+        introspection::{Introspection, IntrospectionLayer},
+        jwt::{Algorithm, Issuer, Jwks, JwtLayer, KeySet, Keys},
+    },
     client_ip::{ClientIpLayer, PeerAddr},
     clock::Clock,
     guard::{Guard, GuardLayer, Head, Verdict},
@@ -17,6 +20,7 @@ use tower_gateway::{
 };
 
 use crate::support::{
+    authorization_server::AuthorizationServer,
     idp::Idp,
     tokens::{AUDIENCE, ISSUER, SECRET, claims, es256, hs256, jwks},
 };
@@ -75,7 +79,7 @@ fn jwt(keys: impl Into<Keys>) -> JwtLayer {
     JwtLayer::new(issuer).unwrap().clock(Clock::manual().0)
 }
 
-fn bearing(token: String) -> impl Fn() -> Request<()> {
+fn bearing(token: String) -> impl Fn() -> Request<()> + Clone {
     move || Request::get("/").header("authorization", format!("Bearer {token}")).body(()).unwrap()
 }
 
@@ -95,6 +99,29 @@ async fn jwt_that_waits_for_its_keys() {
     let layer = jwt(keys.start().unwrap());
     Contract::new(bearing(es256().token(&claims()))).refuses(rude).check(layer).await;
     assert_eq!(idp.fetches(), 1);
+}
+
+/// Remembers for so many seconds.
+fn introspection(server: &AuthorizationServer, seconds: u64) -> IntrospectionLayer {
+    server.issue("good", serde_json::json!({}));
+    let endpoint = Introspection::at("https://id.example/introspect", server.client());
+    let ttl = std::time::Duration::from_secs(seconds);
+    let endpoint = endpoint.ttl(ttl).negative_ttl(ttl).clock(Clock::manual().0);
+    let server = endpoint.client_secret_basic("gateway", "hunter2").build().unwrap();
+    IntrospectionLayer::new(server.any_audience()).unwrap()
+}
+
+#[tokio::test]
+async fn introspection_that_remembers_and_that_asks_each_time() {
+    let server = AuthorizationServer::new(&Clock::manual().0);
+    for (seconds, remembers) in [(30, true), (0, false)] {
+        let layer = introspection(&server, seconds);
+        let good = bearing("good".to_owned());
+        for refused in [rude as fn() -> _, || bearing("bad".to_owned())()] {
+            Contract::new(good.clone()).refuses(refused).check(layer.clone()).await;
+        }
+        assert_eq!(server.asked() <= 2, remembers, "{} questions", server.asked());
+    }
 }
 
 /// Of no more than 100 requests each, and the clock stands still.

@@ -7,6 +7,7 @@ mod api_key;
 mod client_ip;
 mod combine;
 mod contract;
+mod introspection;
 mod jwt;
 mod rate_limit;
 mod reply;

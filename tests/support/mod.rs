@@ -1,6 +1,7 @@
 //! What the tests share. Each test crate uses a part of it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod authorization_server;
 pub mod idp;
 pub mod tokens;
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use aws_lc_rs::{
-    encoding::{AsDer, PublicKeyX509Der},
+    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
     hmac, rand,
     rsa::KeySize,
     signature::{
@@ -198,11 +198,25 @@ impl Signer {
     }
 
     pub fn pem(&self) -> String {
-        let body = STANDARD.encode(self.der());
-        let lines: Vec<_> =
-            body.as_bytes().chunks(64).map(|it| str::from_utf8(it).unwrap()).collect();
-        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
+        pem("PUBLIC KEY", &self.der())
     }
+
+    /// The private key as PKCS#8.
+    pub fn private_pem(&self) -> String {
+        let der = match &self.key {
+            Private::Secret(_) => unreachable!("a secret has no key pair"),
+            Private::Rsa(pair) => AsDer::<Pkcs8V1Der<'_>>::as_der(pair).unwrap().as_ref().to_vec(),
+            Private::Ec(pair) => pair.to_pkcs8v1().unwrap().as_ref().to_vec(),
+            Private::Ed(pair) => pair.to_pkcs8v1().unwrap().as_ref().to_vec(),
+        };
+        pem("PRIVATE KEY", &der)
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let lines: Vec<_> = body.as_bytes().chunks(64).map(|it| str::from_utf8(it).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 /// The public keys as a JWKS document.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Request, Response, Uri, uri::Scheme};
+use http::{Request, Response, Uri};
 use tower_service::Service;
 
 use super::{key::Origin, key_set::KeySet};
@@ -166,7 +166,12 @@ impl<S> RemoteJwks<S> {
         B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let mut mistakes = Mistakes::of("jwt");
-        let uri = mistakes.note(checked_url(&self.url, self.http_allowed));
+        let uri = mistakes.note(fetch::checked_url(
+            "jwt",
+            "the key set's URL",
+            &self.url,
+            self.http_allowed,
+        ));
         if self.schedule.every.is_zero() || self.schedule.timeout.is_zero() {
             mistakes.add("the refresh interval and the timeout must be longer than zero");
         }
@@ -191,62 +196,4 @@ where
     let value = KeySet::parse(json, Origin::Remote)?;
     let max_age = document.max_age;
     Ok(Fetched { value, max_age })
-}
-
-/// An absolute `https` URL, or an `http` one where nobody can sit on the path.
-fn checked_url(url: &str, http_allowed: bool) -> Result<Uri, ConfigError> {
-    let refuse = |why: &str| Err(ConfigError::new("jwt", format!("the key set's URL {why}")));
-    let Ok(uri) = url.parse::<Uri>() else {
-        return refuse("is no URL");
-    };
-    match (uri.scheme(), uri.host()) {
-        (Some(scheme), Some(_)) if *scheme == Scheme::HTTPS => Ok(uri),
-        (Some(scheme), Some(host)) if *scheme == Scheme::HTTP => {
-            match http_allowed || is_loopback(host) {
-                true => Ok(uri),
-                false => refuse("must be https; or call `allow_http`"),
-            }
-        }
-        _ => refuse("must begin with https://"),
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match bare.parse::<std::net::IpAddr>() {
-        Ok(ip) => ip.to_canonical().is_loopback(),
-        Err(_) => host.eq_ignore_ascii_case("localhost"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn https_unless_nobody_is_on_the_path() {
-        let ok = |url| checked_url(url, false).is_ok();
-        for good in [
-            "https://id.example/jwks",
-            "http://127.0.0.1:1/",
-            "http://[::1]/",
-            "http://localhost/k",
-        ] {
-            assert!(ok(good), "{good}");
-        }
-        for bad in [
-            "http://id.example/jwks",
-            "http://10.0.0.1/",
-            "http://localhost.example/",
-            "http://127.0.0.1.example/",
-            "/jwks",
-            "id.example",
-            "file:///etc/passwd",
-            "ftp://id.example/",
-            "",
-        ] {
-            assert!(!ok(bad), "{bad}");
-        }
-        assert!(checked_url("http://id.example/jwks", true).is_ok());
-    }
 }

@@ -33,8 +33,10 @@ impl Breaker {
         }
     }
 
-    pub(super) fn succeeded(&mut self) {
+    /// Notes a success, after which nobody has to wait.
+    pub(super) fn succeeded(&mut self) -> Duration {
         *self = Self::default();
+        Duration::ZERO
     }
 
     /// Notes a failure; says how long nobody asks, which is zero while it is closed.

@@ -50,30 +50,27 @@ impl<V: Clone> Memory<V> {
         &self,
         credential: Digest,
         answer: Answer<V>,
-        shared: &Shared<V>,
+        clock: &Clock,
     ) -> Known<V> {
-        let now = shared.clock.now();
-        match answer {
-            Answer::Good { value, until } => {
-                let fresh_until = now + self.settings.ttl;
-                let good = Good { value, fresh_until, until };
-                if good.has_ended(&shared.clock) {
-                    return self.remember(credential, Answer::Bad, shared);
-                }
+        let Settings { ttl, negative_ttl, .. } = self.settings;
+        let until = answer.until();
+        let known = answer.known(clock);
+        match &known {
+            Known::Good(value) => {
                 self.bad.remove(&credential);
-                if !self.settings.ttl.is_zero() {
-                    self.good.insert(credential, good.clone());
+                if !ttl.is_zero() {
+                    let (value, fresh_until) = (value.clone(), clock.now() + ttl);
+                    self.good.insert(credential, Good { value, fresh_until, until });
                 }
-                Known::Good(good.value)
             }
-            Answer::Bad => {
+            Known::Bad => {
                 self.good.remove(&credential);
-                if !self.settings.negative_ttl.is_zero() {
-                    self.bad.insert(credential, now + self.settings.negative_ttl);
+                if !negative_ttl.is_zero() {
+                    self.bad.insert(credential, clock.now() + negative_ttl);
                 }
-                Known::Bad
             }
         }
+        known
     }
 
     /// A good answer whose time is over, but not for long, and whose credential has not ended.

@@ -7,7 +7,8 @@
 //! 2. no more than so many questions are open at a time: the next is not asked, and nothing queues;
 //! 3. each has a time limit, and after several failures in a row none is asked for a while;
 //! 4. a failure says nothing of the credential. It is not remembered; by choice, an answer whose time is over
-//!    serves while its source fails.
+//!    serves while its source fails;
+//! 5. what is forgotten stays forgotten: an answer that was asked for before is not remembered after.
 
 mod breaker;
 mod memory;
@@ -16,6 +17,7 @@ mod tests;
 
 use std::{
     collections::HashMap,
+    error::Error,
     fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -28,7 +30,7 @@ use std::{
 use tokio::sync::watch;
 
 use self::{breaker::Breaker, memory::Memory};
-use super::crypto::Digest;
+use super::{crypto::Digest, refreshing::causes};
 use crate::{BoxError, clock::Clock, event, rejection::Rejection};
 
 /// What a source says of a credential.
@@ -38,6 +40,24 @@ pub(crate) enum Answer<V> {
     Good { value: V, until: Option<Duration> },
     /// It is none, or none any more.
     Bad,
+}
+
+impl<V> Answer<V> {
+    fn until(&self) -> Option<Duration> {
+        match self {
+            Self::Good { until, .. } => *until,
+            Self::Bad => None,
+        }
+    }
+
+    /// What it means now: a credential that has ended is none, whatever its source says.
+    fn known(self, clock: &Clock) -> Known<V> {
+        match self {
+            Self::Good { until: Some(until), .. } if clock.unix() >= until => Known::Bad,
+            Self::Good { value, .. } => Known::Good(value),
+            Self::Bad => Known::Bad,
+        }
+    }
 }
 
 /// What is known of a credential.
@@ -52,6 +72,24 @@ pub(crate) enum Known<V> {
 pub(crate) struct Undecided {
     pub(crate) retry_after: Duration,
     pub(crate) cause: Arc<str>,
+}
+
+/// An answer that came and cannot be used. It says something of one credential's record, and not that the source
+/// is down: whoever has such a record must not be able to stop the questions about others.
+#[derive(Debug)]
+#[allow(dead_code, reason = "used by the schemes that ask over HTTP")]
+pub(crate) struct Unusable(pub(crate) BoxError);
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Unusable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
 }
 
 /// How to ask, and how long to remember.
@@ -98,8 +136,17 @@ struct Shared<V> {
 
 /// The open questions.
 struct Desk<V> {
-    flights: HashMap<Digest, watch::Receiver<Option<Outcome<V>>>>,
+    flights: HashMap<Digest, Flight<V>>,
+    /// With those that were forgotten, and still fly.
+    open: usize,
     breaker: Breaker,
+}
+
+/// A question that others may join.
+struct Flight<V> {
+    outcome: watch::Receiver<Option<Outcome<V>>>,
+    /// The same as its task's.
+    ticket: Arc<()>,
 }
 
 type Outcome<V> = Result<Known<V>, Undecided>;
@@ -113,7 +160,11 @@ impl<V: Clone + Send + Sync + 'static> Lookup<V> {
             name,
             settings,
             memory: Memory::new(&settings),
-            desk: Mutex::new(Desk { flights: HashMap::new(), breaker: Breaker::default() }),
+            desk: Mutex::new(Desk {
+                flights: HashMap::new(),
+                open: 0,
+                breaker: Breaker::default(),
+            }),
             clock,
         }))
     }
@@ -123,13 +174,15 @@ impl<V: Clone + Send + Sync + 'static> Lookup<V> {
         self.0.memory.recall(credential, &self.0.clock)
     }
 
-    /// Forgets an answer, so that the next request asks.
+    /// Forgets an answer, so that the next request asks; an answer that is on its way too.
     pub(crate) fn forget(&self, credential: &Digest) {
+        self.0.desk().flights.remove(credential);
         self.0.memory.forget(credential);
     }
 
     /// Forgets everything.
     pub(crate) fn forget_all(&self) {
+        self.0.desk().flights.clear();
         self.0.memory.forget_all();
     }
 
@@ -167,14 +220,14 @@ impl<V: Clone + Send + Sync + 'static> Lookup<V> {
         let shared = &self.0;
         let mut desk = shared.desk();
         if let Some(flight) = desk.flights.get(&credential) {
-            return Ok(flight.clone());
+            return Ok(flight.outcome.clone());
         }
         // A flight remembers before it leaves the desk.
         if let Some(known) = shared.memory.recall(&credential, &shared.clock) {
             return Err(Ok(known));
         }
         let refuse = |wait, cause| Err(Err(undecided(wait, cause)));
-        if desk.flights.len() >= shared.settings.max_in_flight {
+        if desk.open >= shared.settings.max_in_flight {
             return refuse(BUSY, "too many questions are open");
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
@@ -183,13 +236,18 @@ impl<V: Clone + Send + Sync + 'static> Lookup<V> {
         if let Err(wait) = desk.breaker.admit(shared.clock.now()) {
             return refuse(wait, "the last questions failed; none is asked for a while");
         }
-        let (landing, flight) = watch::channel(None);
-        desk.flights.insert(credential, flight.clone());
+        let (landing, outcome) = watch::channel(None);
+        let ticket = Arc::new(());
+        let flight = Flight { outcome: outcome.clone(), ticket: Arc::clone(&ticket) };
+        desk.flights.insert(credential, flight);
+        desk.open += 1;
         drop(desk);
         // Called in the task, so that a panic of the source's cannot leave the question open.
         let question = async move { question().await };
-        runtime.spawn(fly(Arc::clone(shared), credential, landing, question));
-        Ok(flight)
+        // Owned by the task from the start: it may never run.
+        let open = Open { shared: Arc::clone(shared), credential, ticket };
+        runtime.spawn(fly(open, landing, question));
+        Ok(outcome)
     }
 }
 
@@ -233,43 +291,66 @@ async fn landed<V: Clone>(mut flight: watch::Receiver<Option<Outcome<V>>>) -> Ou
 }
 
 /// The task that asks one question.
-async fn fly<V, F>(
-    shared: Arc<Shared<V>>,
-    credential: Digest,
-    landing: watch::Sender<Option<Outcome<V>>>,
-    question: F,
-) where
+async fn fly<V, F>(open: Open<V>, landing: watch::Sender<Option<Outcome<V>>>, question: F)
+where
     V: Clone,
     F: Future<Output = Result<Answer<V>, BoxError>>,
 {
-    // However this ends, the runtime's end included, the question is no longer open.
-    let _open = Open { shared: &shared, credential };
-    let answer = in_time(&shared, question).await;
+    let shared = &open.shared;
+    let answer = in_time(shared, question).await;
     let now = shared.clock.now();
     let outcome = match answer {
-        Ok(answer) => {
-            shared.desk().breaker.succeeded();
-            Ok(shared.memory.remember(credential, answer, &shared))
-        }
+        Ok(answer) => Ok(open.land(answer)),
         Err(error) => {
-            let cause = error.to_string();
+            let cause = causes(&*error);
             event::warning(shared.name, "a credential could not be looked up", &cause);
-            let wait = shared.desk().breaker.failed(now);
+            let breaker = &mut shared.desk().breaker;
+            let wait = match error.is::<Unusable>() {
+                true => breaker.succeeded(),
+                false => breaker.failed(now),
+            };
             Err(undecided(wait.max(BUSY), &cause))
         }
     };
     landing.send_replace(Some(outcome));
 }
 
-/// A question's place at the desk.
-struct Open<'a, V> {
-    shared: &'a Shared<V>,
+/// A question's place at the desk. However its task ends, the runtime's end included, it is then no longer open.
+struct Open<V> {
+    shared: Arc<Shared<V>>,
     credential: Digest,
+    ticket: Arc<()>,
 }
 
-impl<V> Drop for Open<'_, V> {
+impl<V: Clone> Open<V> {
+    /// Remembers the answer, unless it was forgotten before it came.
+    fn land(&self, answer: Answer<V>) -> Known<V> {
+        let Shared { memory, clock, .. } = &*self.shared;
+        let mut desk = self.shared.desk();
+        desk.breaker.succeeded();
+        match desk.is_on(self) {
+            // While the desk is held: whoever forgets now, does it after.
+            true => memory.remember(self.credential, answer, clock),
+            false => answer.known(clock),
+        }
+    }
+}
+
+impl<V> Drop for Open<V> {
     fn drop(&mut self) {
-        self.shared.desk().flights.remove(&self.credential);
+        let mut desk = self.shared.desk();
+        desk.open -= 1;
+        if desk.is_on(self) {
+            desk.flights.remove(&self.credential);
+        }
+    }
+}
+
+impl<V> Desk<V> {
+    /// Whether this question is the one that others join.
+    fn is_on(&self, open: &Open<V>) -> bool {
+        let flight = self.flights.get(&open.credential);
+        flight.is_some_and(|flight| Arc::ptr_eq(&flight.ticket, &open.ticket))
     }
 }
 

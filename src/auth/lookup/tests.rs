@@ -183,3 +183,37 @@ fn outside_of_a_runtime_nothing_is_known_and_nothing_panics() {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(matches!(outcome.as_mut().poll(&mut cx), Poll::Ready(Err(_))));
 }
+
+#[tokio::test]
+async fn what_was_forgotten_on_its_way_is_not_remembered() {
+    for all in [false, true] {
+        let (lookup, _time) = lookup(Settings { max_in_flight: 2, ..Settings::default() });
+        let source = Source::default();
+        let before = lookup.ask(key(1), source.asking());
+        match all {
+            true => lookup.forget_all(),
+            false => lookup.forget(&key(1)),
+        }
+        let after = lookup.ask(key(1), source.asking());
+        let third = lookup.ask(key(2), source.asking()).await;
+        assert!(third.is_err(), "the forgotten question is still open");
+        source.answer(Ok(ALICE));
+        assert_eq!(before.await.unwrap(), Known::Good("alice"), "it came before");
+        assert_eq!(lookup.known(&key(1)), None);
+        source.answer(Ok(Answer::Bad));
+        assert_eq!(after.await.unwrap(), Known::Bad);
+        assert_eq!((lookup.known(&key(1)), source.asked()), (Some(Known::Bad), 2));
+    }
+}
+
+#[tokio::test]
+async fn answers_that_cannot_be_used_do_not_stop_the_questions() {
+    let (lookup, _time) = lookup(Settings::default());
+    let source = Source::default();
+    for _ in 0..20 {
+        let unusable = Unusable("too large".into());
+        let undecided = ask(&lookup, &source, Err(unusable.into())).await.unwrap_err();
+        assert_eq!((&*undecided.cause, undecided.retry_after), ("too large", BUSY));
+    }
+    assert_eq!(source.asked(), 20);
+}

@@ -142,6 +142,7 @@ impl<T: Send + Sync + 'static> Refreshing<T> {
     }
 
     /// When the next fetch is due.
+    #[allow(dead_code, reason = "used by the schemes that hold a value of their own for requests")]
     pub(crate) fn retry_in(&self) -> Duration {
         let shared = &self.0.shared;
         let due = shared.book().due;
@@ -232,7 +233,7 @@ impl<T> Shared<T> {
 }
 
 /// The error and what is beneath it: clients of HTTP say what happened only there.
-fn causes(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
