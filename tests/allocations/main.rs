@@ -12,7 +12,7 @@ mod layers;
 mod tokens;
 
 /// Admissions, and what each allocates for. Refusals are answers with a document, and not pinned.
-const EXPECTED: [(&str, usize, &str); 14] = [
+const EXPECTED: [(&str, usize, &str); 19] = [
     (layers::NOTHING, 0, "the engine allocates nothing, nor do events that nobody hears"),
     ("client address, of the peer", 1, "the extension, which `http` boxes"),
     ("client address, one proxy", 1, "the extension; the field is read where it stands"),
@@ -25,6 +25,15 @@ const EXPECTED: [(&str, usize, &str); 14] = [
     ("token, HS256", 6, "claims and signature decoded, identity (3), extension"),
     ("token, RS256", 9, "as HS256, and a verifier that copies modulus and exponent (3)"),
     ("token, ES256", 8, "as HS256, and a verifier that copies the point (2)"),
+    ("token, HS256, seen before", 1, "the extension: who it is was kept"),
+    ("token, RS256, seen before", 1, "the extension"),
+    ("token, ES256, seen before", 1, "the extension"),
+    (
+        "token, RS256, seen before, not revoked",
+        1,
+        "the extension: names are looked up on the stack",
+    ),
+    ("token, HS256, seen before, claim forwarded", 1, "the extension: the field's value was kept"),
     ("token, HS256, claim forwarded", 7, "as HS256, and the field's value"),
     ("route, prefix", 1, "the extension: pattern and captures are shared or inline"),
     ("route, prefix that is cut off", 2, "the extension, and the shorter path"),

@@ -9,3 +9,4 @@ mod jwt;
 mod rate_limit;
 mod reply;
 mod route;
+mod verified_tokens;

@@ -7,12 +7,15 @@ use super::{
     crypto,
     key_set::KeySet,
     remote::Jwks,
-    token::{Claims, Header, Invalid},
+    token::{Claims, Header, Invalid, Times},
 };
 use crate::config_error::Mistakes;
 
 /// The clock difference that is forgiven (RFC 7519 §4.1.4: "no more than a few minutes").
 const LEEWAY: Duration = Duration::from_secs(60);
+
+/// The most that can be forgiven.
+pub(super) const MAX_LEEWAY: Duration = Duration::from_secs(3600);
 
 /// The keys of an issuer: given, or published by it.
 #[derive(Clone, Debug)]
@@ -107,7 +110,7 @@ impl Issuer {
         self
     }
 
-    /// The clock difference that is forgiven at `exp`, `nbf` and `iat`. Default: 60 seconds.
+    /// The clock difference that is forgiven at `exp`, `nbf` and `iat`. Default: 60 seconds; at most an hour.
     #[must_use]
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
@@ -159,6 +162,9 @@ impl Issuer {
         if self.algorithms.as_ref().is_some_and(Vec::is_empty) {
             mistakes.add(format!("issuer `{name}` accepts no algorithm"));
         }
+        if self.leeway > MAX_LEEWAY {
+            mistakes.add(format!("issuer `{name}` has a leeway of more than an hour"));
+        }
         if !crypto::is_available() {
             mistakes.add(crate::auth::crypto::NO_BACK_END);
         }
@@ -174,24 +180,30 @@ impl Issuer {
         }
     }
 
-    /// Whether the claims hold at `now`, in seconds since the epoch.
+    /// Whether the claims hold at `now`, as time since the epoch.
     pub(super) fn check_claims(&self, claims: &Claims<'_>, now: Duration) -> Result<(), Invalid> {
+        self.check_times(claims.times(), now)?;
+        match self.admits_audience(claims) {
+            true => Ok(()),
+            false => Err(Invalid("The token is for another audience.")),
+        }
+    }
+
+    /// Whether the token is in force at `now`: what has to be asked of a token each time that it is presented.
+    pub(super) fn check_times(&self, times: Times, now: Duration) -> Result<(), Invalid> {
         let (now, leeway) = (now.as_secs_f64(), self.leeway.as_secs_f64());
         let refuse = |why| Err(Invalid(why));
-        match claims.exp {
+        match times.exp {
             None if !self.exp_optional => return refuse("The token has no expiry."),
             Some(exp) if now >= exp.0 + leeway => return refuse("The token has expired."),
             _ => {}
         }
-        if claims.nbf.is_some_and(|nbf| now + leeway < nbf.0) {
+        if times.nbf.is_some_and(|nbf| now + leeway < nbf.0) {
             return refuse("The token is not valid yet.");
         }
-        if claims.iat.is_some_and(|iat| now + leeway < iat.0) {
-            return refuse("The token was issued in the future.");
-        }
-        match self.admits_audience(claims) {
-            true => Ok(()),
-            false => refuse("The token is for another audience."),
+        match times.iat.is_some_and(|iat| now + leeway < iat.0) {
+            true => refuse("The token was issued in the future."),
+            false => Ok(()),
         }
     }
 

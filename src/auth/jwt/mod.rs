@@ -70,6 +70,13 @@
 //! In axum (feature `axum`), `Identity` and `Claims<C>` are extractors. In tonic, they are in
 //! `request.extensions()` of the `tonic::Request`: `request.extensions().get::<Identity>()`.
 //!
+//! # Tokens that come again
+//!
+//! A token that was verified is kept, so that the next request that bears it costs a digest and not a signature:
+//! half a microsecond instead of 15 (RS256) or 37 (ES256). This changes no answer, and takes memory for 10,000 tokens
+//! of at most 4 KiB: see [`JwtLayer::verified_cache`]. What is to be refused before it expires is told by
+//! [`JwtLayer::revocations`]: by the token's `jti`, or all that were issued to a subject or by an issuer.
+//!
 //! # CORS
 //!
 //! A preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) passes without a token, because
@@ -78,9 +85,11 @@
 //!
 //! # Caveat
 //!
-//! A token that verifies is good until it expires: signing out at the issuer does not reach it. Issue short ones.
+//! A token that verifies is good until it expires: signing out at the issuer does not reach it. Issue short ones, or
+//! tell the layer what was revoked.
 
 mod algorithm;
+mod cache;
 mod crypto;
 mod guard;
 mod issuer;
@@ -89,6 +98,7 @@ mod key_set;
 mod layer;
 mod policy;
 mod remote;
+mod revocations;
 mod token;
 
 pub use algorithm::Algorithm;
@@ -97,3 +107,4 @@ pub use issuer::{Issuer, Keys};
 pub use key_set::KeySet;
 pub use layer::JwtLayer;
 pub use remote::{Jwks, RemoteJwks};
+pub use revocations::{ListFull, RevocationList, Revocations, TokenId};
