@@ -5,7 +5,6 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     cache::{Cache, Kept, Limits},
     policy::{self, Judgement, Policy, UNKNOWN_KEY, Verified},
-    remote::Jwks,
     revocations::Revocations,
     token::Invalid,
 };
@@ -82,7 +81,11 @@ impl<C: Send + Sync + 'static> Guard for Jwt<C> {
         match shared.policy.judge(&token, now) {
             Judgement::Good(verified) => Verdict::Now(self.admit_first(verified, name, now)),
             Judgement::Bad(why) => Verdict::refuse(self.refusal(why)),
-            Judgement::Undecided(keys) => self.ask(&keys, &token, name),
+            Judgement::Undecided(keys, kid) => match keys.newer(kid) {
+                Some(newer) => self.judge_after(newer, &token, name),
+                // They may have come since the first look.
+                None => Verdict::Now(self.judge_finally(&token, name)),
+            },
         }
     }
 
@@ -121,12 +124,13 @@ impl<C: Send + Sync + 'static> Jwt<C> {
         self.shared.policy.still_holds(&kept.token, now).then_some(kept)
     }
 
-    /// Waits for newer keys, if there can be any now, and judges again, once.
-    fn ask(&self, keys: &Jwks, token: &str, name: Option<Digest>) -> Verdict<Admitted<C>> {
-        let Some(newer) = keys.newer() else {
-            // They may have come since the first look.
-            return Verdict::Now(self.judge_finally(token, name));
-        };
+    /// Waits for newer keys and judges again, once.
+    fn judge_after(
+        &self,
+        newer: impl Future<Output = ()> + Send + 'static,
+        token: &str,
+        name: Option<Digest>,
+    ) -> Verdict<Admitted<C>> {
         let (guard, token) = (self.clone(), token.to_owned());
         Verdict::later(async move {
             newer.await;
@@ -140,8 +144,8 @@ impl<C: Send + Sync + 'static> Jwt<C> {
             Judgement::Good(verified) => self.admit_first(verified, name, now),
             Judgement::Bad(why) => Err(self.refusal(why)),
             // 503 where there are no keys at all: that says nothing about the token.
-            Judgement::Undecided(keys) if keys.is_empty() => Err(keys.unavailable()),
-            Judgement::Undecided(_) => Err(self.refusal(UNKNOWN_KEY)),
+            Judgement::Undecided(keys, _) if keys.is_empty() => Err(keys.unavailable()),
+            Judgement::Undecided(..) => Err(self.refusal(UNKNOWN_KEY)),
         }
     }
 

@@ -100,6 +100,7 @@ mod policy;
 mod remote;
 mod revocations;
 mod token;
+mod unknown;
 
 pub use algorithm::Algorithm;
 pub use guard::Jwt;

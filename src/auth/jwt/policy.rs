@@ -9,6 +9,7 @@ use super::{
     remote::Jwks,
     revocations::TokenId,
     token::{Claims, Compact, Header, Invalid, Times, WRONG_ALGORITHM, decode, decode_header},
+    unknown::UnknownKid,
 };
 use crate::{auth::crypto::Digest, identity::Identity};
 
@@ -56,14 +57,14 @@ pub(super) enum Judgement {
     Good(Verified),
     Bad(Invalid),
     /// The key is not known, or none is; the issuer may have published it since.
-    Undecided(Jwks),
+    Undecided(Jwks, Option<UnknownKid>),
 }
 
 /// What the signature says.
-enum Signature {
+enum Signature<'a> {
     Good,
     Bad,
-    UnknownKey,
+    UnknownKey(&'a str),
 }
 
 impl Policy {
@@ -98,16 +99,16 @@ impl Policy {
         let (signature, keys) = match issuer.keys() {
             Keys::Fixed(keys) => (signed.verify(keys), None),
             Keys::Remote(jwks) => match &*jwks.current() {
-                None => return Ok(Judgement::Undecided(jwks.clone())),
+                None => return Ok(Judgement::Undecided(jwks.clone(), None)),
                 Some(keys) => (signed.verify(keys), keys.document()),
             },
         };
         match (signature, issuer.keys()) {
             (Signature::Good, _) => {}
-            (Signature::UnknownKey, Keys::Remote(jwks)) => {
-                return Ok(Judgement::Undecided(jwks.clone()));
+            (Signature::UnknownKey(kid), Keys::Remote(jwks)) => {
+                return Ok(Judgement::Undecided(jwks.clone(), Some(jwks.name(kid))));
             }
-            (Signature::UnknownKey, Keys::Fixed(_)) => return Err(UNKNOWN_KEY),
+            (Signature::UnknownKey(_), Keys::Fixed(_)) => return Err(UNKNOWN_KEY),
             (Signature::Bad, _) => return Err(Invalid("The token's signature does not hold.")),
         }
         let identity = identity(issuer, &claims);
@@ -173,13 +174,13 @@ impl<'a> Signed<'a> {
         })
     }
 
-    fn verify(&self, keys: &KeySet) -> Signature {
+    fn verify(&self, keys: &KeySet) -> Signature<'a> {
         let mut candidates = keys.candidates(self.kid, self.algorithm, self.chosen);
         if candidates.any(|key| key.verify(self.algorithm, self.message, &self.signature)) {
             return Signature::Good;
         }
         match self.kid {
-            Some(kid) if !keys.knows(kid) => Signature::UnknownKey,
+            Some(kid) if !keys.knows(kid) => Signature::UnknownKey(kid),
             _ => Signature::Bad,
         }
     }

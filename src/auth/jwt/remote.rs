@@ -1,11 +1,18 @@
 //! A key set that its issuer publishes, kept fresh.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use http::{Request, Response, Uri, uri::Scheme};
 use tower_service::Service;
 
-use super::{key::Origin, key_set::KeySet};
+use super::{
+    key::Origin,
+    key_set::KeySet,
+    unknown::{Unknown, UnknownKid},
+};
 use crate::{
     BoxError,
     auth::{
@@ -26,14 +33,18 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A remote key set (RFC 7517 §5), read as a snapshot and refreshed by one task. Clones share it.
 ///
 /// Requests with a known key never wait for it and never make it fetch. A token with an unknown `kid` asks for
-/// one fetch out of turn, and many such tokens share it; within the cooldown after a fetch they are refused at
-/// once. When the publisher fails, the last good set goes on serving, up to the maximum staleness; then, as when
+/// one fetch out of turn, and many such tokens share it. There are two such fetches at once at most, and then one in
+/// a cooldown; and a `kid` that was not in the set is asked for again only after 1, 2, 4 … cooldowns, up to five
+/// minutes, unless the set changes before. Whoever is too early is refused at once. When the publisher fails, the last good set goes on serving, up to the maximum staleness; then, as when
 /// no set was ever loaded, requests are answered `503`, since no token can be judged.
 ///
 /// The task ends when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Jwks {
     keys: Refreshing<KeySet>,
+    unknown: Arc<Mutex<Unknown>>,
+    cooldown: Duration,
+    clock: Clock,
 }
 
 /// The settings of a remote key set. Created by [`Jwks::remote`].
@@ -92,9 +103,25 @@ impl Jwks {
         self.keys.current()
     }
 
-    /// A newer set, if one is to be had now.
-    pub(super) fn newer(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
-        self.keys.newer()
+    /// A newer set, if one is to be had now; for the sake of this key, if the set lacks only that.
+    pub(super) fn newer(
+        &self,
+        kid: Option<UnknownKid>,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let document = self.current().as_ref().and_then(|keys| keys.document());
+        self.keys.newer(&|| {
+            let now = self.clock.now();
+            kid.is_none_or(|kid| self.unknown().ask(kid, document, self.cooldown, now))
+        })
+    }
+
+    /// What a key that is not in the set is remembered by.
+    pub(super) fn name(&self, kid: &str) -> UnknownKid {
+        self.unknown().name(kid)
+    }
+
+    fn unknown(&self) -> MutexGuard<'_, Unknown> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// 503: a token cannot be judged without keys, which says nothing about the token.
@@ -124,7 +151,8 @@ impl<S> RemoteJwks<S> {
         self
     }
 
-    /// The pause after a fetch before an unknown `kid` can cause another. Default: 10 seconds.
+    /// How often tokens with an unknown `kid` can cause a fetch: once in this time, and twice at once after a time
+    /// without. Default: 10 seconds.
     #[must_use]
     pub fn cooldown(mut self, cooldown: Duration) -> Self {
         self.schedule.cooldown = cooldown.min(YEAR);
@@ -176,8 +204,9 @@ impl<S> RemoteJwks<S> {
         let uri = mistakes.or(uri)?.expect("no mistake was noted");
         let client = self.client;
         let fetch = move || keys(client.clone(), uri.clone());
-        let keys = Refreshing::start("jwt", self.schedule, self.clock, fetch)?;
-        Ok(Jwks { keys })
+        let keys = Refreshing::start("jwt", self.schedule, self.clock.clone(), fetch)?;
+        let cooldown = self.schedule.cooldown;
+        Ok(Jwks { keys, unknown: Arc::default(), cooldown, clock: self.clock })
     }
 }
 
