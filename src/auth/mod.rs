@@ -36,5 +36,4 @@ pub mod signed_url;
 
 pub use admission::Admitted;
 pub use challenge::Challenge;
-pub use refreshing::Health;
 pub use scheme::{Scheme, SchemeLayer};

@@ -2,14 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::{Request, Response};
+use tower_service::Service;
+
 use super::{
     algorithm::Algorithm,
     crypto,
+    jwks::Jwks,
     key_set::KeySet,
-    remote::Jwks,
     token::{Claims, Header, Invalid, Times},
 };
-use crate::config_error::Mistakes;
+use crate::{
+    BoxError,
+    config_error::{ConfigError, Mistakes},
+};
 
 /// The clock difference that is forgiven (RFC 7519 §4.1.4: "no more than a few minutes").
 const LEEWAY: Duration = Duration::from_secs(60);
@@ -72,6 +78,33 @@ impl Issuer {
             leeway: LEEWAY,
             typ: None,
             exp_optional: false,
+        }
+    }
+
+    /// Tokens of the issuer whose URL is `url`, which is their `iss` to the letter, verified by the keys that its
+    /// metadata lead to: [`Jwks::discover`] with its default settings, started on the current Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is not absolute or not `https`, or outside of a Tokio runtime.
+    pub fn discover<S, B>(url: impl AsRef<str>, client: S) -> Result<Self, ConfigError>
+    where
+        S: Service<Request<String>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+        B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let keys = Jwks::discover(url.as_ref(), client).start()?;
+        Ok(Self::new(url, keys))
+    }
+
+    /// The keys that the issuer publishes, to [wait](Jwks::ready) for the first of them and to show their
+    /// [health](Jwks::health); `None` if its keys are fixed.
+    pub fn jwks(&self) -> Option<&Jwks> {
+        match &self.keys {
+            Keys::Fixed(_) => None,
+            Keys::Remote(keys) => Some(keys),
         }
     }
 

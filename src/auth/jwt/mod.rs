@@ -60,10 +60,23 @@
 //! | a shared secret | [`KeySet::from_secret`] |
 //! | PEM | [`KeySet::from_pem`] |
 //! | a JWK, a JWKS document | [`KeySet::from_jwk`], [`KeySet::from_jwks`] |
-//! | a JWKS that the issuer publishes | [`Jwks::remote`] |
+//! | what the issuer publishes, found by its metadata | [`Issuer::discover`] |
+//! | a JWKS document at a URL | [`Jwks::remote`] |
 //!
 //! Every key is bound to one algorithm, by its `alg` or by you. Refused are secrets shorter than the hash, RSA
 //! keys of less than 2048 bits, keys for encryption, private keys, and secrets in a published set.
+//!
+//! Keys that are published are fetched by one task and refreshed; requests never wait for a key that is known:
+//!
+#![cfg_attr(feature = "client", doc = "```no_run")]
+#![cfg_attr(not(feature = "client"), doc = "```ignore")]
+//! use tower_gateway::{auth::jwt::{Issuer, JwtLayer}, client::HttpClient};
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let issuer = Issuer::discover("https://id.example", HttpClient::new())?.audience("orders");
+//! let layer = JwtLayer::new(issuer)?;
+//! # Ok(()) }
+//! ```
 //!
 //! # Reading who it is
 //!
@@ -91,8 +104,10 @@
 mod algorithm;
 mod cache;
 mod crypto;
+mod discovery;
 mod guard;
 mod issuer;
+mod jwks;
 mod key;
 mod key_set;
 mod layer;
@@ -105,7 +120,8 @@ mod unknown;
 pub use algorithm::Algorithm;
 pub use guard::Jwt;
 pub use issuer::{Issuer, Keys};
+pub use jwks::{Jwks, JwksHealth};
 pub use key_set::KeySet;
 pub use layer::JwtLayer;
-pub use remote::{Jwks, RemoteJwks};
+pub use remote::RemoteJwks;
 pub use revocations::{ListFull, RevocationList, Revocations, TokenId};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{
     algorithm::{Algorithm, Family},
     issuer::{Issuer, Keys},
+    jwks::Jwks,
     key_set::KeySet,
-    remote::Jwks,
     revocations::TokenId,
     token::{Claims, Compact, Header, Invalid, Times, WRONG_ALGORITHM, decode, decode_header},
     unknown::UnknownKid,

@@ -48,16 +48,15 @@ pub(crate) struct Fetched<T> {
 
 /// How a refreshed value fares.
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Health {
+pub(crate) struct Health {
     /// The time since the last good fetch; `None` if there was none.
-    pub age: Option<Duration>,
+    pub(crate) age: Option<Duration>,
     /// What went wrong since the last good fetch.
-    pub last_error: Option<String>,
+    pub(crate) last_error: Option<String>,
     /// Good fetches so far.
-    pub refreshes: u64,
+    pub(crate) refreshes: u64,
     /// Failed fetches so far.
-    pub failures: u64,
+    pub(crate) failures: u64,
 }
 
 /// A handle to the value; clones share it. See the [module docs](self).
