@@ -37,6 +37,7 @@ use self::{
 /// What handlers want to know.
 #[derive(Clone, Deserialize)]
 struct Who {
+    #[allow(dead_code, reason = "handlers would read it")]
     sub: String,
 }
 

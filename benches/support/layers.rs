@@ -21,7 +21,7 @@ use tower_gateway::{
         },
         first_of,
         introspection::{Introspection, IntrospectionLayer},
-        jwt::{Issuer, JwtLayer, KeySet},
+        jwt::{Issuer, JwtLayer, KeySet, RevocationList},
         require::{self, RequireLayer, Rules, role, scope},
         signed_url::{Link, SignedUrlLayer, SigningKey, UrlSigner},
     },
@@ -77,11 +77,29 @@ pub fn measure() -> Vec<Layered> {
         ("token, ES256", tokens::es256()),
     ] {
         let token = bearer(&signer.token(&tokens::claims()));
+        row(name, of(&jwt(signer).verified_cache(0), 200, || with_token(&token)));
+    }
+    for (name, signer) in [
+        ("token, HS256, seen before", &secret),
+        ("token, RS256, seen before", tokens::rs256()),
+        ("token, ES256, seen before", tokens::es256()),
+    ] {
+        let token = bearer(&signer.token(&tokens::claims()));
         row(name, of(&jwt(signer), 200, || with_token(&token)));
     }
-    let forwarding = jwt(&secret).forward_claim("sub", "x-auth-sub").expect("a name of ours");
+    let revocations = RevocationList::new();
+    revocations.revoke_subject(tokens::ISSUER, "somebody else").expect("there is room");
+    revocations.revoke_token(tokens::ISSUER, "another", Duration::MAX).expect("there is room");
+    revocations.revoke_issuer("https://other.example").expect("there is room");
+    let token = bearer(&tokens::rs256().token(&tokens::claims_with("jti", "b5c1".into())));
+    let revoking = jwt(tokens::rs256()).revocations(revocations);
+    row("token, RS256, seen before, not revoked", of(&revoking, 200, || with_token(&token)));
+    let uncached = jwt(&secret).verified_cache(0);
+    let forwarding = uncached.clone().forward_claim("sub", "x-auth-sub").expect("a name of ours");
     let token = bearer(&tokens::hs256(&tokens::claims()));
     row("token, HS256, claim forwarded", of(&forwarding, 200, || with_token(&token)));
+    let forwarding = forwarding.verified_cache(10_000);
+    row("token, HS256, seen before, claim forwarded", of(&forwarding, 200, || with_token(&token)));
     row("token, none", of(&jwt(&secret), 401, plain));
     let stranger = Signer::secret("HS256", &[8; 32]).token(&tokens::claims());
     let stranger = bearer(&stranger);
@@ -142,7 +160,7 @@ pub fn measure() -> Vec<Layered> {
     let stack = ServiceBuilder::new()
         .layer(ClientIpLayer::direct())
         .layer(limit)
-        .layer(jwt(&secret))
+        .layer(uncached)
         .layer(route);
     row("all four: address, limit, HS256, prefix", of(&stack, 200, || with_token(&token)));
     all

@@ -28,12 +28,24 @@ impl Entry {
     }
 
     /// For a request that speaks for this identity.
+    #[allow(dead_code, reason = "used by the schemes that remember nobody")]
     pub(crate) fn admit<C>(
         self: &Arc<Self>,
         identity: Identity,
         claims: Option<Claims<C>>,
     ) -> Admitted<C> {
         let fields = self.forwarding.fields(&identity);
+        self.admit_with(identity, claims, fields)
+    }
+
+    /// The same, with the fields that this identity was given before.
+    #[allow(dead_code, reason = "used by the schemes that remember whom they admitted")]
+    pub(crate) fn admit_with<C>(
+        self: &Arc<Self>,
+        identity: Identity,
+        claims: Option<Claims<C>>,
+        fields: Fields,
+    ) -> Admitted<C> {
         Admitted { claims, fields, identity: Some(identity), ..self.pass() }
     }
 

@@ -157,7 +157,7 @@ impl Source {
         };
         let token = self.read(Head::of(request)).ok()??;
         match self {
-            Self::Bearer => field(&header::AUTHORIZATION),
+            Self::Bearer | Self::BearerWith(_) => field(&header::AUTHORIZATION),
             Self::Header(name) => field(name),
             Self::Query(name) => {
                 let mut parameters = query::parameters(request.uri());

@@ -47,7 +47,7 @@ mod json;
 pub mod jwt;
 #[cfg(any(feature = "introspection", feature = "api-key"))]
 mod lookup;
-#[cfg(feature = "introspection")]
+#[cfg(any(feature = "introspection", feature = "jwt"))]
 mod metadata;
 mod query;
 #[cfg_attr(

@@ -23,6 +23,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A second EC key, published later.
 static NEXT: LazyLock<Signer> = LazyLock::new(|| Signer::generate("ES256").kid("next"));
 
+type Answer = Response<Body<http_body_util::Full<bytes::Bytes>>>;
+
 struct Gate {
     idp: Idp,
     keys: Jwks,
@@ -61,12 +63,11 @@ impl Gate {
     }
 
     /// The answer to a token that is valid for years.
-    fn answer(
-        &self,
-        signer: &Signer,
-    ) -> impl Future<Output = Response<Body<http_body_util::Full<bytes::Bytes>>>> + Send + 'static
-    {
-        let token = signer.token(&claims_with("exp", json!(4_000_000_000u64)));
+    fn answer(&self, signer: &Signer) -> impl Future<Output = Answer> + Send + 'static {
+        self.answer_to(&lasting(signer))
+    }
+
+    fn answer_to(&self, token: &str) -> impl Future<Output = Answer> + Send + 'static + use<> {
         let mut request = support::get("/");
         let field = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
         request.headers_mut().insert("authorization", field);
@@ -76,9 +77,23 @@ impl Gate {
 
     /// The answer to a token of a known key, which must be there without waiting.
     fn at_once(&self, signer: &Signer) -> u16 {
-        let answer = futures_util::FutureExt::now_or_never(self.answer(signer));
+        self.at_once_to(&lasting(signer))
+    }
+
+    fn at_once_to(&self, token: &str) -> u16 {
+        let answer = futures_util::FutureExt::now_or_never(self.answer_to(token));
         answer.expect("a known key never waits").status().as_u16()
     }
+}
+
+fn lasting(signer: &Signer) -> String {
+    signer.token(&claims_with("exp", json!(4_000_000_000u64)))
+}
+
+/// A token whose `kid` nobody has published.
+fn strange(kid: impl std::fmt::Display) -> String {
+    let header = json!({ "alg": "ES256", "kid": format!("stranger-{kid}") });
+    NEXT.token_with(&header, &claims_with("exp", json!(4_000_000_000u64)))
 }
 
 /// Lets tasks do what they can without time passing.
@@ -86,11 +101,6 @@ async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
-}
-
-/// A key whose `kid` nobody has published.
-fn stranger(n: usize) -> Signer {
-    Signer::generate("EdDSA").kid(&format!("stranger-{n}"))
 }
 
 #[tokio::test]
@@ -106,29 +116,65 @@ async fn a_known_key_never_makes_a_fetch() {
 #[tokio::test]
 async fn jwks_01_unknown_names_cannot_hammer_the_issuer() {
     let gate = Gate::open().await;
-    gate.pass(SECOND * 60).await;
-    let flood: Vec<_> = (0..300).map(|n| tokio::spawn(gate.answer(&stranger(n)))).collect();
+    let flood: Vec<_> = (0..300).map(|n| tokio::spawn(gate.answer_to(&strange(n)))).collect();
     assert_eq!(gate.at_once(es256()), 200);
     for answer in flood {
         assert_eq!(answer.await.unwrap().status(), 401);
     }
-    assert_eq!(gate.idp.fetches(), 2);
+    assert_eq!(gate.idp.fetches(), 1 + 1, "they share one");
     for n in 0..10_000 {
-        assert_eq!(
-            gate.at_once(&stranger(n)),
-            401,
-            "within the cooldown there is nothing to wait for"
-        );
+        assert_eq!(gate.answer_to(&strange(n)).await.status(), 401);
     }
-    assert_eq!(gate.idp.fetches(), 2);
-    // the cooldown is kept also when the fetch fails
+    assert_eq!(gate.idp.fetches(), 1 + 2);
+    for n in 0..1_000 {
+        assert_eq!(gate.at_once_to(&strange(n)), 401, "there is nothing to wait for");
+    }
+    // and so it goes on, also when the fetch fails: one in ten seconds
     gate.idp.set(Mode::Status(500));
-    gate.pass(SECOND * 10).await;
-    for n in 0..300 {
-        assert_eq!(gate.status(&stranger(n)).await, 401);
+    for _ in 0..10 {
+        gate.pass(SECOND).await;
+        for n in 0..100 {
+            assert_eq!(gate.answer_to(&strange(n)).await.status(), 401);
+        }
+        assert_eq!(gate.at_once(es256()), 200);
     }
-    assert!(gate.idp.fetches() <= 4, "{}", gate.idp.fetches());
-    assert_eq!(gate.at_once(es256()), 200);
+    assert_eq!(gate.idp.fetches(), 1 + 2 + 1);
+}
+
+#[tokio::test]
+async fn jwks_01_one_unknown_name_is_asked_for_ever_more_rarely() {
+    let gate = Gate::open().await;
+    let mut asked = Vec::new();
+    let before = gate.idp.fetches();
+    for second in 0..500 {
+        let fetches = gate.idp.fetches();
+        assert_eq!(gate.answer_to(&strange("same")).await.status(), 401);
+        if gate.idp.fetches() > fetches {
+            asked.push(second);
+        }
+        gate.pass(SECOND).await;
+    }
+    assert_eq!(asked, [0, 10, 30, 70, 150, 310]);
+    assert_eq!(gate.idp.fetches() - before, asked.len(), "the others were not held up either");
+}
+
+#[tokio::test]
+async fn jwks_05_a_key_that_is_used_before_it_is_published_is_accepted_soon_after() {
+    let gate = Gate::open().await;
+    for _ in 0..29 {
+        assert_eq!(gate.status(&NEXT).await, 401);
+        gate.pass(SECOND).await;
+    }
+    gate.idp.set(Mode::Document(jwks([es256(), &NEXT])));
+    gate.pass(SECOND).await;
+    assert_eq!(gate.status(&NEXT).await, 200);
+    // whoever asks for whatever reason asks for all
+    let gate = Gate::open().await;
+    assert_eq!(gate.status(&NEXT).await, 401);
+    gate.idp.set(Mode::Document(jwks([es256(), &NEXT])));
+    assert_eq!(gate.at_once(&NEXT), 401, "too early");
+    assert_eq!(gate.answer_to(&strange(0)).await.status(), 401);
+    assert_eq!(gate.at_once(&NEXT), 200);
 }
 
 #[tokio::test]
@@ -137,7 +183,7 @@ async fn a_token_that_no_key_can_save_asks_for_none() {
     gate.pass(SECOND * 60).await;
     let secret = Signer::secret("HS256", &[1; 32]).kid("new");
     assert_eq!(gate.at_once(&secret), 401);
-    let expired = stranger(0).token(&claims_with("exp", json!(1)));
+    let expired = Signer::generate("EdDSA").kid("new").token(&claims_with("exp", json!(1)));
     let mut request = support::get("/");
     let field = HeaderValue::try_from(format!("Bearer {expired}")).unwrap();
     request.headers_mut().insert("authorization", field);
@@ -212,7 +258,7 @@ async fn jwks_04_a_slow_issuer_holds_up_nobody_with_a_known_key() {
     // one that is too slow: the wait is bounded, and the answer is no
     gate.idp.set(Mode::Slow(SECOND * 8, jwks([es256(), &NEXT])));
     gate.pass(SECOND * 60).await;
-    let waiting = tokio::spawn(gate.answer(&stranger(1)));
+    let waiting = tokio::spawn(gate.answer_to(&strange(1)));
     settle().await;
     gate.pass(SECOND * 5).await;
     assert_eq!(waiting.await.unwrap().status(), 401);
@@ -222,14 +268,13 @@ async fn jwks_04_a_slow_issuer_holds_up_nobody_with_a_known_key() {
 async fn jwks_05_a_new_key_is_fetched_when_it_is_first_seen() {
     let gate = Gate::open().await;
     gate.idp.set(Mode::Document(jwks([&*NEXT])));
-    assert_eq!(gate.status(&NEXT).await, 401, "within the cooldown");
-    gate.pass(SECOND * 10).await;
     let many: Vec<_> = (0..50).map(|_| tokio::spawn(gate.answer(&NEXT))).collect();
     for answer in many {
         assert_eq!(answer.await.unwrap().status(), 200);
     }
     assert_eq!(gate.idp.fetches(), 2);
     // and the key that was withdrawn is unknown from now on
+    assert_eq!(gate.status(es256()).await, 401);
     assert_eq!(gate.at_once(es256()), 401);
 }
 
@@ -269,12 +314,16 @@ async fn without_any_key_nothing_is_decided() {
     assert_eq!(no.status(), 503);
     settle().await;
     let answer = gate.answer(es256()).await;
-    assert_eq!(answer.headers()["retry-after"], "1");
+    assert_eq!(
+        answer.headers()["retry-after"],
+        "2",
+        "the second failure, since it was asked again"
+    );
     support::assert_problem(answer, 503, "unavailable").await;
     // a token that is bad under any key is bad now
     assert_eq!(gate.at_once(&Signer::secret("none", &[1; 32])), 401);
     gate.idp.set(Mode::Document(jwks([es256()])));
-    gate.pass(SECOND).await;
+    gate.pass(SECOND * 2).await;
     assert_eq!(gate.at_once(es256()), 200);
 }
 

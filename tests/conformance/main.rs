@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod discovery;
 mod introspection;
 mod jwks;
 mod jwt;

@@ -654,7 +654,7 @@ async fn metadata_of_another_issuer_are_not_used() {
     let rig = Rig::new();
     rig.server.publish(WELL_KNOWN, metadata("https://id.example/other"));
     let layer = layer(discovered(&rig));
-    assert_undecided(ask(&layer, with_token("good")).await, "another issuer's").await;
+    assert_undecided(ask(&layer, with_token("good")).await, "id.example/other").await;
     rig.server.publish(WELL_KNOWN, metadata(ISSUER));
     rig.time.advance(Duration::from_secs(1));
     assert_eq!(status(&layer, "good").await, 200);

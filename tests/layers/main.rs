@@ -15,3 +15,4 @@ mod report_only;
 mod require;
 mod route;
 mod signed_url;
+mod verified_tokens;

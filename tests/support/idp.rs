@@ -1,6 +1,7 @@
 //! An identity provider that publishes keys, and misbehaves on demand.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     sync::{Arc, Mutex},
     time::Duration,
@@ -27,6 +28,7 @@ pub enum Mode {
 #[derive(Clone)]
 pub struct Idp {
     mode: Arc<Mutex<Mode>>,
+    pages: Arc<Mutex<HashMap<String, Mode>>>,
     fetched: Arc<Mutex<Vec<String>>>,
     clock: Clock,
 }
@@ -35,6 +37,7 @@ impl Idp {
     pub fn new(clock: &Clock, document: String) -> Self {
         Self {
             mode: Arc::new(Mutex::new(Mode::Document(document))),
+            pages: Arc::default(),
             fetched: Arc::default(),
             clock: clock.clone(),
         }
@@ -42,6 +45,11 @@ impl Idp {
 
     pub fn set(&self, mode: Mode) {
         *self.mode.lock().unwrap() = mode;
+    }
+
+    /// What it answers at this address; the mode is for all others.
+    pub fn page(&self, address: &str, mode: Mode) {
+        self.pages.lock().unwrap().insert(address.to_owned(), mode);
     }
 
     /// How often it was asked.
@@ -62,8 +70,10 @@ impl Idp {
         BoxCloneSyncService::new(tower::service_fn(move |request: Request<String>| {
             let idp = idp.clone();
             async move {
-                idp.fetched.lock().unwrap().push(request.uri().to_string());
-                let mode = idp.mode.lock().unwrap().clone();
+                let address = request.uri().to_string();
+                let page = idp.pages.lock().unwrap().get(&address).cloned();
+                idp.fetched.lock().unwrap().push(address);
+                let mode = page.unwrap_or_else(|| idp.mode.lock().unwrap().clone());
                 Ok(idp.answer(mode).await)
             }
         }))

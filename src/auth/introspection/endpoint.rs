@@ -18,7 +18,7 @@ use crate::{
     auth::{
         fetch::checked_url,
         lookup::{Lookup, Settings},
-        metadata::Published,
+        metadata::Directory,
         refreshing::{Refreshing, Schedule},
     },
     clock::Clock,
@@ -221,11 +221,12 @@ impl<S> Endpoint<S> {
                 (mistakes.or(uri)?.map(Place::Given), url.into())
             }
             Site::Issuer(issuer) => {
-                let published = Published::by("introspection", &issuer, http_allowed);
-                let published = mistakes.note(published);
-                let published = mistakes.or(published)?.expect("no mistake was noted");
+                let member = "introspection_endpoint";
+                let directory = Directory::of("introspection", member, &issuer, http_allowed);
+                let directory = mistakes.note(directory);
+                let directory = mistakes.or(directory)?.expect("no mistake was noted");
                 let (client, schedule) = (client.clone(), Schedule::default());
-                let fetch = move || discover(client.clone(), published.clone());
+                let fetch = move || discover(client.clone(), directory.clone());
                 let found = Refreshing::start("introspection", schedule, clock.clone(), fetch)?;
                 let issuer: Arc<str> = issuer.into();
                 rules.issuer_if_stated(Arc::clone(&issuer));

@@ -18,14 +18,14 @@ use crate::{
     auth::{
         fetch,
         lookup::{Answer, Unusable},
-        metadata::Published,
+        metadata::Directory,
         refreshing::{Fetched, Refreshing},
     },
     clock::Clock,
     guard::BoxFuture,
 };
 
-/// The largest answer and the largest metadata document that are read: an answer is remembered whole.
+/// The largest answer that is read: it is remembered whole.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// Sends a request and reads a good answer's content.
@@ -87,7 +87,7 @@ impl Place {
             Self::Published(published) => published,
         };
         if published.current().is_none()
-            && let Some(newer) = published.newer()
+            && let Some(newer) = published.newer(&|| true)
         {
             newer.await;
         }
@@ -140,20 +140,11 @@ fn judge(status: StatusCode) -> Result<(), BoxError> {
 }
 
 /// Where the issuer says that its endpoint is.
-pub(super) async fn discover<S, B>(client: S, issuer: Published) -> Result<Fetched<Uri>, BoxError>
+pub(super) async fn discover<S, B>(client: S, issuer: Directory) -> Result<Fetched<Uri>, BoxError>
 where
     S: Service<Request<String>, Response = Response<B>, Error: Into<BoxError>> + Clone,
     B: http_body::Body<Error: Into<BoxError>>,
 {
-    let mut failure = BoxError::from("nowhere to ask");
-    for place in issuer.places() {
-        match fetch::get(client.clone(), place.clone(), MAX_ANSWER).await {
-            Ok(document) => {
-                let value = issuer.endpoint(&document.content, "introspection_endpoint")?;
-                return Ok(Fetched { value, max_age: document.max_age });
-            }
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
+    let (value, max_age) = issuer.endpoint(client).await?;
+    Ok(Fetched { value, max_age })
 }

@@ -1,19 +1,21 @@
 //! The guard: what it asks of a request, and what its admission does to it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    policy::{self, Judgement, Policy, UNKNOWN_KEY},
-    remote::Jwks,
+    cache::{Cache, Kept, Limits},
+    policy::{self, Judgement, Policy, UNKNOWN_KEY, Verified},
+    revocations::Revocations,
     token::Invalid,
 };
 use crate::{
     auth::{
-        Admitted, Challenge, Scheme, admission::Entry, credential::Unreadable, scheme::is_preflight,
+        Admitted, Challenge, Scheme, admission::Entry, credential::Unreadable, crypto::Digest,
+        scheme::is_preflight,
     },
     clock::Clock,
     guard::{Guard, Head, Verdict},
-    identity::{Claims, Identity},
+    identity::Claims,
     rejection::Rejection,
 };
 
@@ -24,6 +26,8 @@ pub(super) type Read<C> = fn(&[u8]) -> Option<C>;
 pub struct Jwt<C> {
     pub(super) shared: Arc<Shared>,
     pub(super) read: Option<Read<C>>,
+    /// Of this guard's own: what is kept was verified under these settings, and read into this type.
+    cache: Arc<Cache<C>>,
 }
 
 /// The settings.
@@ -33,11 +37,14 @@ pub(super) struct Shared {
     pub(super) challenge: Challenge,
     pub(super) clock: Clock,
     pub(super) entry: Arc<Entry>,
+    pub(super) cache: Limits,
+    pub(super) revocations: Option<Arc<dyn Revocations>>,
 }
 
 impl<C> Clone for Jwt<C> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), read: self.read }
+        let (shared, cache) = (Arc::clone(&self.shared), Arc::clone(&self.cache));
+        Self { shared, read: self.read, cache }
     }
 }
 
@@ -66,10 +73,19 @@ impl<C: Send + Sync + 'static> Guard for Jwt<C> {
                 return Verdict::refuse(shared.challenge.invalid_token(why));
             }
         };
-        match shared.policy.judge(&token, shared.clock.unix()) {
-            Judgement::Good(identity) => Verdict::Now(self.admit(identity)),
+        let now = shared.clock.unix();
+        let name = self.cache.name(&token);
+        if let Some(kept) = name.and_then(|name| self.recall(name, now)) {
+            return Verdict::Now(self.admit_again(&kept));
+        }
+        match shared.policy.judge(&token, now) {
+            Judgement::Good(verified) => Verdict::Now(self.admit_first(verified, name, now)),
             Judgement::Bad(why) => Verdict::refuse(self.refusal(why)),
-            Judgement::Undecided(keys) => self.ask(&keys, &token),
+            Judgement::Undecided(keys, kid) => match keys.newer(kid) {
+                Some(newer) => self.judge_after(newer, &token, name),
+                // They may have come since the first look.
+                None => Verdict::Now(self.judge_finally(&token, name)),
+            },
         }
     }
 
@@ -98,27 +114,42 @@ impl<C: Send + Sync + 'static> Scheme for Jwt<C> {
     }
 }
 
+impl<C> Jwt<C> {
+    pub(super) fn new(shared: Arc<Shared>, read: Option<Read<C>>) -> Self {
+        let cache = Arc::new(Cache::new(shared.cache));
+        Self { shared, read, cache }
+    }
+}
+
 impl<C: Send + Sync + 'static> Jwt<C> {
-    /// Waits for newer keys, if there can be any now, and judges again, once.
-    fn ask(&self, keys: &Jwks, token: &str) -> Verdict<Admitted<C>> {
-        let Some(newer) = keys.newer() else {
-            // They may have come since the first look.
-            return Verdict::Now(self.judge_finally(token));
-        };
+    /// The token of this name, if it was verified lately and would be again.
+    fn recall(&self, name: Digest, now: Duration) -> Option<Arc<Kept<C>>> {
+        let kept = self.cache.get(name, now)?;
+        self.shared.policy.still_holds(&kept.token, now).then_some(kept)
+    }
+
+    /// Waits for newer keys and judges again, once.
+    fn judge_after(
+        &self,
+        newer: impl Future<Output = ()> + Send + 'static,
+        token: &str,
+        name: Option<Digest>,
+    ) -> Verdict<Admitted<C>> {
         let (guard, token) = (self.clone(), token.to_owned());
         Verdict::later(async move {
             newer.await;
-            guard.judge_finally(&token)
+            guard.judge_finally(&token, name)
         })
     }
 
-    fn judge_finally(&self, token: &str) -> Result<Admitted<C>, Rejection> {
-        match self.shared.policy.judge(token, self.shared.clock.unix()) {
-            Judgement::Good(identity) => self.admit(identity),
+    fn judge_finally(&self, token: &str, name: Option<Digest>) -> Result<Admitted<C>, Rejection> {
+        let now = self.shared.clock.unix();
+        match self.shared.policy.judge(token, now) {
+            Judgement::Good(verified) => self.admit_first(verified, name, now),
             Judgement::Bad(why) => Err(self.refusal(why)),
             // 503 where there are no keys at all: that says nothing about the token.
-            Judgement::Undecided(keys) if keys.is_empty() => Err(keys.unavailable()),
-            Judgement::Undecided(_) => Err(self.refusal(UNKNOWN_KEY)),
+            Judgement::Undecided(keys, _) if keys.is_empty() => Err(keys.unavailable()),
+            Judgement::Undecided(..) => Err(self.refusal(UNKNOWN_KEY)),
         }
     }
 
@@ -126,17 +157,52 @@ impl<C: Send + Sync + 'static> Jwt<C> {
         self.shared.challenge.invalid_token(why.0)
     }
 
-    fn admit(&self, identity: Identity) -> Result<Admitted<C>, Rejection> {
-        let claims = match self.read {
-            None => None,
-            Some(read) => match read(identity.claims_json()) {
-                Some(claims) => Some(Claims::new(claims)),
-                None => {
-                    let why = Invalid("The token's claims are not those that are needed.");
-                    return Err(self.refusal(why));
-                }
-            },
+    /// Admits a token that was verified just now, and keeps it under this name.
+    fn admit_first(
+        &self,
+        token: Verified,
+        name: Option<Digest>,
+        now: Duration,
+    ) -> Result<Admitted<C>, Rejection> {
+        self.check_revoked(&token)?;
+        let claims = self.claims(&token)?;
+        let fields = self.shared.entry.forwarding.fields(&token.identity);
+        let kept = Kept { token, claims, fields, since: now };
+        match name {
+            None => Ok(self.shared.entry.admit_with(kept.token.identity, kept.claims, kept.fields)),
+            Some(name) => {
+                let admitted = self.admitted(&kept);
+                self.cache.keep(name, kept);
+                Ok(admitted)
+            }
+        }
+    }
+
+    /// Admits a token that was kept and still holds.
+    fn admit_again(&self, kept: &Kept<C>) -> Result<Admitted<C>, Rejection> {
+        self.check_revoked(&kept.token)?;
+        Ok(self.admitted(kept))
+    }
+
+    fn admitted(&self, kept: &Kept<C>) -> Admitted<C> {
+        let Kept { token, claims, fields, .. } = kept;
+        self.shared.entry.admit_with(token.identity.clone(), claims.clone(), fields.clone())
+    }
+
+    fn check_revoked(&self, token: &Verified) -> Result<(), Rejection> {
+        let revocations = self.shared.revocations.as_ref();
+        match revocations.is_some_and(|it| it.revoked(&token.id())) {
+            true => Err(self.refusal(Invalid("The token was revoked."))),
+            false => Ok(()),
+        }
+    }
+
+    fn claims(&self, token: &Verified) -> Result<Option<Claims<C>>, Rejection> {
+        let Some(read) = self.read else {
+            return Ok(None);
         };
-        Ok(self.shared.entry.admit(identity, claims))
+        let unfit = Invalid("The token's claims are not those that are needed.");
+        let claims = read(token.identity.claims_json()).ok_or_else(|| self.refusal(unfit))?;
+        Ok(Some(Claims::new(claims)))
     }
 }

@@ -2,17 +2,26 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::{Request, Response};
+use tower_service::Service;
+
 use super::{
     algorithm::Algorithm,
     crypto,
+    jwks::Jwks,
     key_set::KeySet,
-    remote::Jwks,
-    token::{Claims, Header, Invalid},
+    token::{Claims, Header, Invalid, Times},
 };
-use crate::config_error::Mistakes;
+use crate::{
+    BoxError,
+    config_error::{ConfigError, Mistakes},
+};
 
 /// The clock difference that is forgiven (RFC 7519 §4.1.4: "no more than a few minutes").
 const LEEWAY: Duration = Duration::from_secs(60);
+
+/// The most that can be forgiven.
+pub(super) const MAX_LEEWAY: Duration = Duration::from_secs(3600);
 
 /// The keys of an issuer: given, or published by it.
 #[derive(Clone, Debug)]
@@ -72,6 +81,33 @@ impl Issuer {
         }
     }
 
+    /// Tokens of the issuer whose URL is `url`, which is their `iss` to the letter, verified by the keys that its
+    /// metadata lead to: [`Jwks::discover`] with its default settings, started on the current Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is not absolute or not `https`, or outside of a Tokio runtime.
+    pub fn discover<S, B>(url: impl AsRef<str>, client: S) -> Result<Self, ConfigError>
+    where
+        S: Service<Request<String>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+        B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let keys = Jwks::discover(url.as_ref(), client).start()?;
+        Ok(Self::new(url, keys))
+    }
+
+    /// The keys that the issuer publishes, to [wait](Jwks::ready) for the first of them and to show their
+    /// [health](Jwks::health); `None` if its keys are fixed.
+    pub fn jwks(&self) -> Option<&Jwks> {
+        match &self.keys {
+            Keys::Fixed(_) => None,
+            Keys::Remote(keys) => Some(keys),
+        }
+    }
+
     /// Accepts tokens whose `aud` names this audience; called again, or one of several.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
@@ -107,7 +143,7 @@ impl Issuer {
         self
     }
 
-    /// The clock difference that is forgiven at `exp`, `nbf` and `iat`. Default: 60 seconds.
+    /// The clock difference that is forgiven at `exp`, `nbf` and `iat`. Default: 60 seconds; at most an hour.
     #[must_use]
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
@@ -159,6 +195,9 @@ impl Issuer {
         if self.algorithms.as_ref().is_some_and(Vec::is_empty) {
             mistakes.add(format!("issuer `{name}` accepts no algorithm"));
         }
+        if self.leeway > MAX_LEEWAY {
+            mistakes.add(format!("issuer `{name}` has a leeway of more than an hour"));
+        }
         if !crypto::is_available() {
             mistakes.add(crate::auth::crypto::NO_BACK_END);
         }
@@ -174,24 +213,30 @@ impl Issuer {
         }
     }
 
-    /// Whether the claims hold at `now`, in seconds since the epoch.
+    /// Whether the claims hold at `now`, as time since the epoch.
     pub(super) fn check_claims(&self, claims: &Claims<'_>, now: Duration) -> Result<(), Invalid> {
+        self.check_times(claims.times(), now)?;
+        match self.admits_audience(claims) {
+            true => Ok(()),
+            false => Err(Invalid("The token is for another audience.")),
+        }
+    }
+
+    /// Whether the token is in force at `now`: what has to be asked of a token each time that it is presented.
+    pub(super) fn check_times(&self, times: Times, now: Duration) -> Result<(), Invalid> {
         let (now, leeway) = (now.as_secs_f64(), self.leeway.as_secs_f64());
         let refuse = |why| Err(Invalid(why));
-        match claims.exp {
+        match times.exp {
             None if !self.exp_optional => return refuse("The token has no expiry."),
             Some(exp) if now >= exp.0 + leeway => return refuse("The token has expired."),
             _ => {}
         }
-        if claims.nbf.is_some_and(|nbf| now + leeway < nbf.0) {
+        if times.nbf.is_some_and(|nbf| now + leeway < nbf.0) {
             return refuse("The token is not valid yet.");
         }
-        if claims.iat.is_some_and(|iat| now + leeway < iat.0) {
-            return refuse("The token was issued in the future.");
-        }
-        match self.admits_audience(claims) {
-            true => Ok(()),
-            false => refuse("The token is for another audience."),
+        match times.iat.is_some_and(|iat| now + leeway < iat.0) {
+            true => refuse("The token was issued in the future."),
+            false => Ok(()),
         }
     }
 

@@ -7,7 +7,10 @@ use super::{
     algorithm::Algorithm,
     key::{Key, Origin},
 };
-use crate::config_error::{ConfigError, Mistakes};
+use crate::{
+    auth::crypto::Digest,
+    config_error::{ConfigError, Mistakes},
+};
 
 /// More keys than this are nobody's set; the rest is left out.
 const MAX_KEYS: usize = 256;
@@ -23,6 +26,7 @@ const MAX_TRIALS: usize = 4;
 pub struct KeySet {
     keys: Vec<Key>,
     skipped: Vec<&'static str>,
+    document: Option<Digest>,
 }
 
 #[derive(Deserialize)]
@@ -77,6 +81,7 @@ impl KeySet {
     pub fn and(mut self, other: Self) -> Self {
         self.keys.extend(other.keys);
         self.skipped.extend(other.skipped);
+        self.document = None;
         self
     }
 
@@ -102,8 +107,7 @@ impl KeySet {
             Ok(key) => keys.push(key),
             Err(mistake) => mistakes.add(format!("the key cannot be used: {mistake}")),
         }
-        let skipped = Vec::new();
-        mistakes.or(Self { keys, skipped })
+        mistakes.or(Self { keys, skipped: Vec::new(), document: None })
     }
 
     pub(super) fn parse(json: &str, origin: Origin) -> Result<Self, String> {
@@ -117,10 +121,15 @@ impl KeySet {
             }
         }
         match (keys.is_empty(), skipped.first()) {
-            (false, _) => Ok(Self { keys, skipped }),
+            (false, _) => Ok(Self { keys, skipped, document: Some(Digest::of(json.as_bytes())) }),
             (true, None) => Err("the key set is empty".to_owned()),
             (true, Some(why)) => Err(format!("no key of the set can be used; the first: {why}")),
         }
+    }
+
+    /// The document that the keys are from. One that is fetched again unchanged brings the same keys.
+    pub(super) fn document(&self) -> Option<Digest> {
+        self.document
     }
 
     /// Whether a key has this name.

@@ -1,14 +1,16 @@
 //! The layer and its settings.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 use tower_layer::Layer;
 
 use super::{
+    cache::Limits,
     guard::{Jwt, Read, Shared},
     issuer::Issuer,
     policy::Policy,
+    revocations::Revocations,
 };
 use crate::{
     auth::{
@@ -66,9 +68,10 @@ impl JwtLayer {
             challenge,
             clock: Clock::system(),
             entry: Arc::new(Entry::reading(Sources::only(Source::Bearer))),
+            cache: Limits::default(),
+            revocations: None,
         };
-        let shared = Arc::new(shared);
-        Ok(Self { guard: GuardLayer::new(Jwt { shared, read: None }) })
+        Ok(Self { guard: GuardLayer::new(Jwt::new(Arc::new(shared), None)) })
     }
 
     /// Reads the claims into `C` as well, for handlers, which get [`Claims<C>`](crate::identity::Claims). A token
@@ -80,16 +83,16 @@ impl JwtLayer {
     {
         let shared = Arc::clone(&self.guard.guard().shared);
         let read: Read<C> = |json| serde_json::from_slice(json).ok();
-        JwtLayer { guard: self.guard.with_guard(Jwt { shared, read: Some(read) }) }
+        JwtLayer { guard: self.guard.with_guard(Jwt::new(shared, Some(read))) }
     }
 }
 
 impl<C: Send + Sync + 'static> JwtLayer<C> {
     fn set(self, set: impl FnOnce(&mut Shared)) -> Self {
-        let Jwt { shared, read } = &**self.guard.guard();
-        let mut shared = shared.as_ref().clone();
+        let guard = self.guard.guard();
+        let mut shared = guard.shared.as_ref().clone();
         set(&mut shared);
-        let jwt = Jwt { shared: Arc::new(shared), read: *read };
+        let jwt = Jwt::new(Arc::new(shared), guard.read);
         Self { guard: self.guard.with_guard(jwt) }
     }
 
@@ -148,6 +151,41 @@ impl<C: Send + Sync + 'static> JwtLayer<C> {
     #[must_use]
     pub fn max_length(self, bytes: usize) -> Self {
         self.set(|it| it.policy.limit_length(bytes))
+    }
+
+    /// How many verified tokens are kept, so that a token that comes again costs a digest and not a signature; zero
+    /// keeps none. Default: 10,000.
+    ///
+    /// The answers are those of a layer that keeps none: a token that is kept is refused all the same once it
+    /// expires, is revoked, or its issuer withdraws the key or changes its key set. A token of more than 4 KiB is
+    /// not kept, so that an entry takes at most about 4 KiB, and what claims read by [`typed`](Self::typed) take.
+    /// Clones of the layer and its services share what is kept; a setting that is changed later begins anew.
+    #[must_use]
+    pub fn verified_cache(self, tokens: usize) -> Self {
+        self.set(|it| it.cache.tokens = tokens)
+    }
+
+    /// After what time a token that is kept is verified again. Default: 5 minutes.
+    #[must_use]
+    pub fn cached_for(self, time: Duration) -> Self {
+        self.set(|it| it.cache.time = time)
+    }
+
+    /// Refuses tokens that were revoked, with 401, from the moment on that `revocations` knows of it.
+    ///
+    /// ```
+    /// # use tower_gateway::auth::jwt::{Algorithm, Issuer, JwtLayer, KeySet, RevocationList};
+    /// # let keys = KeySet::from_secret(Algorithm::HS256, [7; 32])?;
+    /// # let issuer = Issuer::new("https://id.example", keys).audience("orders");
+    /// let list = RevocationList::new();
+    /// let layer = JwtLayer::new(issuer)?.revocations(list.clone());
+    /// // and where an administrator signs somebody out:
+    /// list.revoke_subject("https://id.example", "alice")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn revocations(self, revocations: impl Revocations) -> Self {
+        self.set(|it| it.revocations = Some(Arc::new(revocations)))
     }
 
     /// The clock that `exp`, `nbf` and `iat` are compared with. Default: [`Clock::system`].

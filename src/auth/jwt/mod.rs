@@ -60,15 +60,35 @@
 //! | a shared secret | [`KeySet::from_secret`] |
 //! | PEM | [`KeySet::from_pem`] |
 //! | a JWK, a JWKS document | [`KeySet::from_jwk`], [`KeySet::from_jwks`] |
-//! | a JWKS that the issuer publishes | [`Jwks::remote`] |
+//! | what the issuer publishes, found by its metadata | [`Issuer::discover`] |
+//! | a JWKS document at a URL | [`Jwks::remote`] |
 //!
 //! Every key is bound to one algorithm, by its `alg` or by you. Refused are secrets shorter than the hash, RSA
 //! keys of less than 2048 bits, keys for encryption, private keys, and secrets in a published set.
+//!
+//! Keys that are published are fetched by one task and refreshed; requests never wait for a key that is known:
+//!
+#![cfg_attr(feature = "client", doc = "```no_run")]
+#![cfg_attr(not(feature = "client"), doc = "```ignore")]
+//! use tower_gateway::{auth::jwt::{Issuer, JwtLayer}, client::HttpClient};
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let issuer = Issuer::discover("https://id.example", HttpClient::new())?.audience("orders");
+//! let layer = JwtLayer::new(issuer)?;
+//! # Ok(()) }
+//! ```
 //!
 //! # Reading who it is
 //!
 //! In axum (feature `axum`), `Identity` and `Claims<C>` are extractors. In tonic, they are in
 //! `request.extensions()` of the `tonic::Request`: `request.extensions().get::<Identity>()`.
+//!
+//! # Tokens that come again
+//!
+//! A token that was verified is kept, so that the next request that bears it costs a digest and not a signature:
+//! half a microsecond instead of 15 (RS256) or 37 (ES256). This changes no answer, and takes memory for 10,000 tokens
+//! of at most 4 KiB: see [`JwtLayer::verified_cache`]. What is to be refused before it expires is told by
+//! [`JwtLayer::revocations`]: by the token's `jti`, or all that were issued to a subject or by an issuer.
 //!
 //! # CORS
 //!
@@ -78,22 +98,29 @@
 //!
 //! # Caveat
 //!
-//! A token that verifies is good until it expires: signing out at the issuer does not reach it. Issue short ones.
+//! A token that verifies is good until it expires: signing out at the issuer does not reach it. Issue short ones, or
+//! tell the layer what was revoked.
 
 mod algorithm;
+mod cache;
 mod crypto;
 mod guard;
 mod issuer;
+mod jwks;
 mod key;
 mod key_set;
 mod layer;
 mod policy;
 mod remote;
+mod revocations;
 mod token;
+mod unknown;
 
 pub use algorithm::Algorithm;
 pub use guard::Jwt;
 pub use issuer::{Issuer, Keys};
+pub use jwks::{Jwks, JwksHealth};
 pub use key_set::KeySet;
 pub use layer::JwtLayer;
-pub use remote::{Jwks, RemoteJwks};
+pub use remote::RemoteJwks;
+pub use revocations::{ListFull, RevocationList, Revocations, TokenId};

@@ -5,11 +5,13 @@ use std::time::Duration;
 use super::{
     algorithm::{Algorithm, Family},
     issuer::{Issuer, Keys},
+    jwks::Jwks,
     key_set::KeySet,
-    remote::Jwks,
-    token::{Claims, Compact, Header, Invalid, WRONG_ALGORITHM, decode, decode_header},
+    revocations::TokenId,
+    token::{Claims, Compact, Header, Invalid, Times, WRONG_ALGORITHM, decode, decode_header},
+    unknown::UnknownKid,
 };
-use crate::identity::Identity;
+use crate::{auth::crypto::Digest, identity::Identity};
 
 pub(super) const UNKNOWN_KEY: Invalid = Invalid("The token's key is not known.");
 
@@ -29,20 +31,40 @@ pub(super) struct Policy {
     max_length: usize,
 }
 
+/// A token that holds, and what has to be asked about it again when it is presented again.
+#[derive(Debug)]
+pub(super) struct Verified {
+    /// Whom it speaks for, with all of its claims.
+    pub(super) identity: Identity,
+    jti: Option<Box<str>>,
+    times: Times,
+    /// Its place among the issuers.
+    issuer: usize,
+    /// The published document whose key verified it.
+    keys: Option<Digest>,
+}
+
+impl Verified {
+    /// By what it can be revoked.
+    pub(super) fn id(&self) -> TokenId<'_> {
+        let issuer = self.identity.issuer().unwrap_or_default();
+        TokenId::new(issuer, self.identity.subject(), self.jti.as_deref(), self.times)
+    }
+}
+
 /// What became of a token.
 pub(super) enum Judgement {
-    /// Whom the token speaks for, with all of its claims.
-    Good(Identity),
+    Good(Verified),
     Bad(Invalid),
     /// The key is not known, or none is; the issuer may have published it since.
-    Undecided(Jwks),
+    Undecided(Jwks, Option<UnknownKid>),
 }
 
 /// What the signature says.
-enum Signature {
+enum Signature<'a> {
     Good,
     Bad,
-    UnknownKey,
+    UnknownKey(&'a str),
 }
 
 impl Policy {
@@ -68,38 +90,54 @@ impl Policy {
         let header = Header::read(&header)?;
         let json = decode(parts.claims)?;
         let claims = Claims::read(&json)?;
-        let issuer = self.issuer(&claims)?;
+        let (place, issuer) = self.issuer(&claims)?;
         issuer.check_header(&header)?;
         let signed = Signed::read(&header, parts, issuer)?;
         // Before the signature: what fails here costs no cryptography and no fetch, and tells its sender nothing
         // that it did not write itself.
         issuer.check_claims(&claims, now)?;
-        let signature = match issuer.keys() {
-            Keys::Fixed(keys) => signed.verify(keys),
+        let (signature, keys) = match issuer.keys() {
+            Keys::Fixed(keys) => (signed.verify(keys), None),
             Keys::Remote(jwks) => match &*jwks.current() {
-                None => return Ok(Judgement::Undecided(jwks.clone())),
-                Some(keys) => signed.verify(keys),
+                None => return Ok(Judgement::Undecided(jwks.clone(), None)),
+                Some(keys) => (signed.verify(keys), keys.document()),
             },
         };
         match (signature, issuer.keys()) {
             (Signature::Good, _) => {}
-            (Signature::UnknownKey, Keys::Remote(jwks)) => {
-                return Ok(Judgement::Undecided(jwks.clone()));
+            (Signature::UnknownKey(kid), Keys::Remote(jwks)) => {
+                return Ok(Judgement::Undecided(jwks.clone(), Some(jwks.name(kid))));
             }
-            (Signature::UnknownKey, Keys::Fixed(_)) => return Err(UNKNOWN_KEY),
+            (Signature::UnknownKey(_), Keys::Fixed(_)) => return Err(UNKNOWN_KEY),
             (Signature::Bad, _) => return Err(Invalid("The token's signature does not hold.")),
         }
         let identity = identity(issuer, &claims);
+        let jti = claims.jti.as_ref().map(|it| Box::from(&*it.0));
+        let times = claims.times();
         drop(claims);
-        Ok(Judgement::Good(identity.with_claims(json)))
+        let identity = identity.with_claims(json);
+        Ok(Judgement::Good(Verified { identity, jti, times, issuer: place, keys }))
+    }
+
+    /// Whether a token that was verified would be again, at `now`: it is in force, and the keys are still those.
+    pub(super) fn still_holds(&self, token: &Verified, now: Duration) -> bool {
+        let issuer = &self.issuers[token.issuer];
+        let same_keys = match issuer.keys() {
+            Keys::Fixed(_) => true,
+            Keys::Remote(jwks) => {
+                jwks.current().as_ref().is_some_and(|keys| keys.document() == token.keys)
+            }
+        };
+        same_keys && issuer.check_times(token.times, now).is_ok()
     }
 
     /// The issuer that the token claims to be from. It is not proven yet: it decides only whose keys are tried.
-    fn issuer(&self, claims: &Claims<'_>) -> Result<&Issuer, Invalid> {
+    fn issuer(&self, claims: &Claims<'_>) -> Result<(usize, &Issuer), Invalid> {
         let name = claims.iss.as_ref().ok_or(Invalid("The token names no issuer."))?;
         self.issuers
             .iter()
-            .find(|issuer| **issuer.name() == *name.0)
+            .enumerate()
+            .find(|(_, issuer)| **issuer.name() == *name.0)
             .ok_or(Invalid("The token is from another issuer."))
     }
 }
@@ -136,13 +174,13 @@ impl<'a> Signed<'a> {
         })
     }
 
-    fn verify(&self, keys: &KeySet) -> Signature {
+    fn verify(&self, keys: &KeySet) -> Signature<'a> {
         let mut candidates = keys.candidates(self.kid, self.algorithm, self.chosen);
         if candidates.any(|key| key.verify(self.algorithm, self.message, &self.signature)) {
             return Signature::Good;
         }
         match self.kid {
-            Some(kid) if !keys.knows(kid) => Signature::UnknownKey,
+            Some(kid) if !keys.knows(kid) => Signature::UnknownKey(kid),
             _ => Signature::Bad,
         }
     }

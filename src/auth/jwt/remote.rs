@@ -1,20 +1,20 @@
-//! A key set that its issuer publishes, kept fresh.
+//! A key set that its issuer publishes: from where, and how it is kept fresh.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::{Request, Response, Uri};
 use tower_service::Service;
 
-use super::{key::Origin, key_set::KeySet};
+use super::{jwks::Jwks, key::Origin, key_set::KeySet};
 use crate::{
     BoxError,
     auth::{
         fetch,
-        refreshing::{Fetched, Health, Refreshing, Schedule},
+        metadata::Directory,
+        refreshing::{Fetched, Refreshing, Schedule},
     },
     clock::Clock,
     config_error::{ConfigError, Mistakes},
-    rejection::Rejection,
 };
 
 /// The largest document that is read.
@@ -23,27 +23,28 @@ const MAX_DOCUMENT: usize = 512 * 1024;
 /// Durations beyond this are cut to it, so that no sum of times overflows.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A remote key set (RFC 7517 §5), read as a snapshot and refreshed by one task. Clones share it.
-///
-/// Requests with a known key never wait for it and never make it fetch. A token with an unknown `kid` asks for
-/// one fetch out of turn, and many such tokens share it; within the cooldown after a fetch they are refused at
-/// once. When the publisher fails, the last good set goes on serving, up to the maximum staleness; then, as when
-/// no set was ever loaded, requests are answered `503`, since no token can be judged.
-///
-/// The task ends when the last clone is dropped.
-#[derive(Clone, Debug)]
-pub struct Jwks {
-    keys: Refreshing<KeySet>,
-}
-
-/// The settings of a remote key set. Created by [`Jwks::remote`].
+/// The settings of a remote key set. Created by [`Jwks::remote`] and [`Jwks::discover`].
 #[derive(Clone, Debug)]
 pub struct RemoteJwks<S> {
-    url: String,
+    source: Source,
     client: S,
     schedule: Schedule,
     clock: Clock,
     http_allowed: bool,
+}
+
+/// Where the keys are said to be.
+#[derive(Clone, Debug)]
+enum Source {
+    Url(String),
+    Issuer(String),
+}
+
+/// Where to ask for them.
+#[derive(Clone, Debug)]
+enum Place {
+    Document(Uri),
+    Directory(Directory),
 }
 
 impl Jwks {
@@ -51,64 +52,39 @@ impl Jwks {
     /// takes a `Request<String>` (the string is empty). TLS, proxies and resolution are the client's; redirects are not
     /// followed.
     pub fn remote<S>(url: impl Into<String>, client: S) -> RemoteJwks<S> {
-        RemoteJwks {
-            url: url.into(),
-            client,
-            schedule: Schedule::default(),
-            clock: Clock::system(),
-            http_allowed: false,
-        }
+        RemoteJwks::from(Source::Url(url.into()), client)
     }
 
-    /// Waits for the first fetch to end.
+    /// The key set of the issuer whose URL is `issuer`, found by its metadata: `/.well-known/openid-configuration`
+    /// behind the URL (OpenID Connect Discovery §4), or `/.well-known/oauth-authorization-server` before its path
+    /// (RFC 8414 §3) where there is no such document. [`Issuer::discover`](super::Issuer::discover) is shorter.
     ///
-    /// # Errors
-    ///
-    /// When it failed: what requests are answered until a later one succeeds, with the reason as its cause.
-    pub async fn ready(&self) -> Result<(), Rejection> {
-        self.keys.tried().await;
-        match &*self.current() {
-            Some(_) => Ok(()),
-            None => Err(self.unavailable()),
-        }
-    }
-
-    /// How the refreshes fare.
-    pub fn health(&self) -> Health {
-        self.keys.health()
-    }
-
-    /// How many keys there are to verify with now.
-    pub fn len(&self) -> usize {
-        self.current().as_ref().map_or(0, |keys| keys.len())
-    }
-
-    /// Whether there are none, so that requests are answered `503`.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    pub(super) fn current(&self) -> arc_swap::Guard<Option<Arc<KeySet>>> {
-        self.keys.current()
-    }
-
-    /// A newer set, if one is to be had now.
-    pub(super) fn newer(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
-        self.keys.newer()
-    }
-
-    /// 503: a token cannot be judged without keys, which says nothing about the token.
-    pub(super) fn unavailable(&self) -> Rejection {
-        let no = Rejection::unavailable("Tokens cannot be verified for now.")
-            .retry_after(self.keys.retry_in());
-        match self.health().last_error {
-            Some(cause) => no.caused_by(cause),
-            None => no,
-        }
+    /// The metadata must name the issuer exactly as it is given here. They are read again at each refresh, so that
+    /// the keys may move; while they cannot be read, the keys are fetched from where they were. The keys may be on
+    /// another host, which is asked through the same client.
+    pub fn discover<S>(issuer: impl Into<String>, client: S) -> RemoteJwks<S> {
+        RemoteJwks::from(Source::Issuer(issuer.into()), client)
     }
 }
 
 impl<S> RemoteJwks<S> {
+    fn from(source: Source, client: S) -> Self {
+        let (schedule, clock) = (Schedule::default(), Clock::system());
+        Self { source, client, schedule, clock, http_allowed: false }
+    }
+
+    fn place(&self) -> Result<Place, ConfigError> {
+        match &self.source {
+            Source::Url(url) => {
+                fetch::checked_url("jwt", "the key set's URL", url, self.http_allowed)
+                    .map(Place::Document)
+            }
+            Source::Issuer(url) => {
+                Directory::of("jwt", "jwks_uri", url, self.http_allowed).map(Place::Directory)
+            }
+        }
+    }
+
     /// The longest time between refreshes. Default: 10 minutes; a shorter `max-age` of the publisher's counts,
     /// down to 30 seconds.
     #[must_use]
@@ -124,7 +100,8 @@ impl<S> RemoteJwks<S> {
         self
     }
 
-    /// The pause after a fetch before an unknown `kid` can cause another. Default: 10 seconds.
+    /// How often tokens with an unknown `kid` can cause a fetch: once in this time, and twice at once after a time
+    /// without. Default: 10 seconds.
     #[must_use]
     pub fn cooldown(mut self, cooldown: Duration) -> Self {
         self.schedule.cooldown = cooldown.min(YEAR);
@@ -138,7 +115,7 @@ impl<S> RemoteJwks<S> {
         self
     }
 
-    /// Fetches over plain `http` from hosts other than loopback. Whoever is on the path can then choose the keys.
+    /// Fetches over plain `http`, from hosts other than loopback too. Whoever is on the path can then choose the keys.
     #[must_use]
     pub fn allow_http(mut self) -> Self {
         self.http_allowed = true;
@@ -166,31 +143,30 @@ impl<S> RemoteJwks<S> {
         B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let mut mistakes = Mistakes::of("jwt");
-        let uri = mistakes.note(fetch::checked_url(
-            "jwt",
-            "the key set's URL",
-            &self.url,
-            self.http_allowed,
-        ));
+        let place = mistakes.note(self.place());
         if self.schedule.every.is_zero() || self.schedule.timeout.is_zero() {
             mistakes.add("the refresh interval and the timeout must be longer than zero");
         }
         if self.schedule.max_staleness < self.schedule.every {
             mistakes.add("the maximum staleness must not be shorter than the refresh interval");
         }
-        let uri = mistakes.or(uri)?.expect("no mistake was noted");
+        let place = mistakes.or(place)?.expect("no mistake was noted");
         let client = self.client;
-        let fetch = move || keys(client.clone(), uri.clone());
-        let keys = Refreshing::start("jwt", self.schedule, self.clock, fetch)?;
-        Ok(Jwks { keys })
+        let fetch = move || keys(client.clone(), place.clone());
+        let keys = Refreshing::start("jwt", self.schedule, self.clock.clone(), fetch)?;
+        Ok(Jwks::of(keys, self.schedule.cooldown, self.clock))
     }
 }
 
-async fn keys<S, B>(client: S, uri: Uri) -> Result<Fetched<KeySet>, BoxError>
+async fn keys<S, B>(client: S, place: Place) -> Result<Fetched<KeySet>, BoxError>
 where
-    S: Service<Request<String>, Response = Response<B>, Error: Into<BoxError>>,
+    S: Service<Request<String>, Response = Response<B>, Error: Into<BoxError>> + Clone,
     B: http_body::Body<Error: Into<BoxError>>,
 {
+    let uri = match place {
+        Place::Document(uri) => uri,
+        Place::Directory(issuer) => issuer.endpoint(client.clone()).await?.0,
+    };
     let document = fetch::get(client, uri, MAX_DOCUMENT).await?;
     let json = std::str::from_utf8(&document.content)?;
     let value = KeySet::parse(json, Origin::Remote)?;

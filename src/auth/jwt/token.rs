@@ -124,6 +124,14 @@ impl<'de> Object<'de> for Header<'de> {
     }
 }
 
+/// When a token is in force, and since when it exists (RFC 7519 §4.1.4 to §4.1.6).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) exp: Option<NumericDate>,
+    pub(super) nbf: Option<NumericDate>,
+    pub(super) iat: Option<NumericDate>,
+}
+
 /// The registered claims (RFC 7519 §4.1) and the scope (RFC 8693 §4.2). A wrong type of any of them is an error.
 #[derive(Debug, Default)]
 pub(super) struct Claims<'a> {
@@ -133,6 +141,7 @@ pub(super) struct Claims<'a> {
     pub(super) exp: Option<NumericDate>,
     pub(super) nbf: Option<NumericDate>,
     pub(super) iat: Option<NumericDate>,
+    pub(super) jti: Option<Text<'a>>,
     scope: Option<Texts<'a>>,
     scp: Option<Texts<'a>>,
 }
@@ -140,6 +149,10 @@ pub(super) struct Claims<'a> {
 impl<'a> Claims<'a> {
     pub(super) fn read(json: &'a [u8]) -> Result<Self, Invalid> {
         object(json).map_err(|_| Invalid("The token's claims are malformed."))
+    }
+
+    pub(super) fn times(&self) -> Times {
+        Times { exp: self.exp, nbf: self.nbf, iat: self.iat }
     }
 
     /// The scope tokens, separated by spaces; some issuers call them `scp`, some make them an array.
@@ -168,6 +181,7 @@ impl<'de> Object<'de> for Claims<'de> {
             "exp" => self.exp = Some(map.next_value()?),
             "nbf" => self.nbf = Some(map.next_value()?),
             "iat" => self.iat = Some(map.next_value()?),
+            "jti" => self.jti = Some(map.next_value()?),
             "scope" => self.scope = Some(map.next_value()?),
             "scp" => self.scp = Some(map.next_value()?),
             _ => {
@@ -244,6 +258,7 @@ mod tests {
             r#"{"iss":["a"]}"#,
             r#"{"iss":1}"#,
             r#"{"sub":1}"#,
+            r#"{"jti":1}"#,
             r#"{"sub":null}"#,
             r#"{"aud":{}}"#,
             r#"{"aud":[["a"]]}"#,

@@ -3,10 +3,10 @@
 //! Readers take a snapshot: no lock, no waiting, no I/O. Only the task fetches, so that there is never more than
 //! one fetch at a time, whoever asks and whoever goes away. It
 //!
-//! 1. refreshes ahead of expiry: when nine tenths of the value's lifetime have passed;
+//! 1. refreshes ahead of expiry: when eight to nine tenths of the value's lifetime have passed;
 //! 2. keeps the last good value when a fetch fails, and tries again after 1, 2, 4 … 60 seconds;
 //! 3. withdraws a value that could not be refreshed for longer than the maximum staleness;
-//! 4. fetches out of turn when asked, but not within the cooldown after the last fetch;
+//! 4. fetches out of turn when asked, but no more than twice at once, and then once in a cooldown;
 //! 5. ends when the last handle is dropped.
 
 mod book;
@@ -46,7 +46,7 @@ pub(crate) struct Fetched<T> {
     pub(crate) max_age: Option<Duration>,
 }
 
-/// How a refreshed value fares.
+/// How a value that is fetched and kept fresh fares.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Health {
@@ -119,13 +119,18 @@ impl<T: Send + Sync + 'static> Refreshing<T> {
 
     /// Asks for a newer value than the current one.
     ///
-    /// `None` when that is not to be had: the last fetch is too recent. Else a future that completes when a fetch
-    /// has ended, well or not, or has taken too long. Dropping it does not stop the fetch.
-    pub(crate) fn newer(&self) -> Option<impl Future<Output = ()> + Send + use<T>> {
+    /// `None` when that is not to be had: others have asked too often, or it is not worth a fetch of its own. Else a
+    /// future that completes when a fetch has ended, well or not, or has taken too long. Dropping it does not stop
+    /// the fetch. `worth` is asked only if there will be a fetch by its word: one that is under way is waited for
+    /// anyway.
+    pub(crate) fn newer(
+        &self,
+        worth: &dyn Fn() -> bool,
+    ) -> Option<impl Future<Output = ()> + Send + use<T>> {
         let shared = &self.0.shared;
         let mut attempts = self.0.attempts.clone();
         attempts.mark_unchanged();
-        if !shared.book().claim(shared.clock.now()) {
+        if !shared.book().claim(shared.clock.now(), &shared.schedule, worth) {
             return None;
         }
         shared.asked.notify_one();
@@ -197,7 +202,9 @@ impl<T> Shared<T> {
                 Err(causes)
             }
         };
-        self.book().end(self.clock.now(), &self.schedule, noted);
+        // As good as chance between machines, and nothing but time.
+        let spread = f64::from(self.clock.unix().subsec_nanos()) / 1e9;
+        self.book().end(self.clock.now(), spread, &self.schedule, noted);
     }
 
     /// Waits for the next fetch to be due or asked for.

@@ -61,19 +61,6 @@ async fn refreshes_ahead_of_expiry() {
     assert_eq!((source.fetches(), value.current().as_deref()), (2, Some(&2)));
 }
 
-#[test]
-fn what_the_source_states_counts_within_bounds() {
-    let schedule = Schedule::default();
-    let after = |max_age| schedule.until_refresh(max_age).as_secs();
-    assert_eq!(after(None), 540);
-    assert_eq!(after(Some(SECOND * 100)), 90);
-    assert_eq!(after(Some(Duration::ZERO)), 27);
-    assert_eq!(after(Some(Duration::MAX)), 540);
-    let retries: Vec<_> =
-        [1, 2, 3, 6, 7, 8, u32::MAX].map(|n| schedule.until_retry(n).as_secs()).into();
-    assert_eq!(retries, [1, 2, 4, 32, 60, 60, 60]);
-}
-
 #[tokio::test]
 async fn the_last_good_value_stays_until_it_is_too_old() {
     let source = Source::default();
@@ -98,21 +85,37 @@ async fn the_last_good_value_stays_until_it_is_too_old() {
 }
 
 #[tokio::test]
-async fn many_who_ask_share_a_fetch_and_none_within_the_cooldown() {
+async fn many_who_ask_share_a_fetch_and_few_are_made() {
     let source = Source::default();
     let (value, time) = source.start(Schedule::default());
     value.tried().await;
     settle().await;
-    assert!(value.newer().is_none());
-    pass(&time, SECOND * 10).await;
-    let waiting: Vec<_> = (0..300).map(|_| value.newer().unwrap()).collect();
-    drop(value.newer());
-    for wait in waiting {
-        wait.await;
+    for fetches in [2, 3] {
+        let waiting: Vec<_> = (0..300).map(|_| value.newer(&|| true).unwrap()).collect();
+        drop(value.newer(&|| true));
+        for wait in waiting {
+            wait.await;
+        }
+        settle().await;
+        assert_eq!(source.fetches(), fetches);
     }
+    assert!(value.newer(&|| true).is_none(), "the allowance is spent");
+    pass(&time, SECOND * 10).await;
+    assert!(value.newer(&|| false).is_none());
+    assert!(value.newer(&|| true).is_some());
+}
+
+#[tokio::test]
+async fn those_who_start_together_do_not_refresh_together() {
+    let source = Source::default();
+    let (value, time) = source.start(Schedule::default());
+    time.set_unix(Duration::from_millis(500)); // it is the wall clock's second that differs
+    value.tried().await;
     settle().await;
+    pass(&time, SECOND * 509).await;
+    assert_eq!(source.fetches(), 1);
+    pass(&time, SECOND).await;
     assert_eq!(source.fetches(), 2);
-    assert!(value.newer().is_none());
 }
 
 #[tokio::test]
@@ -121,7 +124,7 @@ async fn a_source_that_never_answers_is_given_up() {
     let fetch = std::future::pending::<Result<Fetched<()>, BoxError>>;
     let value = Refreshing::start("test", Schedule::default(), clock, fetch).unwrap();
     settle().await;
-    let wait = tokio::spawn(value.newer().unwrap());
+    let wait = tokio::spawn(value.newer(&|| true).unwrap());
     pass(&time, SECOND * 5).await;
     wait.await.unwrap();
     assert_eq!(value.health().last_error.as_deref(), Some("no answer in time"));
