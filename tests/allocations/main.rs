@@ -35,7 +35,11 @@ const EXPECTED: &[(&str, usize, &str)] = &[
     ),
     ("token, HS256, seen before, claim forwarded", 1, "the extension: the field's value was kept"),
     ("token, HS256, claim forwarded", 7, "as HS256, and the field's value"),
-    ("token, HS256, first of two", 6, "as HS256: whose it is shows on the stack"),
+    (
+        "token, HS256, seen before, first of two",
+        1,
+        "as HS256 seen before: whose it is shows on the stack",
+    ),
     ("require, a scope", 0, "tokens are compared where they stand"),
     ("require, a role of the claims", 0, "so are claims: the JSON is walked, and nothing is kept"),
     ("require, table and closure", 0, "captures are slices of the path until they need decoding"),
