@@ -240,3 +240,42 @@ mod tests {
         assert!(!error.to_string().contains("xx"));
     }
 }
+
+#[cfg(all(test, any(feature = "crypto-aws-lc", feature = "crypto-rust")))]
+mod ed25519_tests {
+    use super::*;
+
+    /// The key of RFC 8032 §7.1, test 1, as the document has it.
+    fn pem(label: &str) -> &'static str {
+        let document = include_str!("../../../docs/signed-urls.md");
+        let start = document.find(&format!("-----BEGIN {label}")).unwrap();
+        let end = format!("-----END {label} KEY-----");
+        let length = document[start..].find(&end).unwrap() + end.len();
+        &document[start..start + length]
+    }
+
+    #[test]
+    fn one_half_signs_and_the_other_verifies() {
+        let message = |query| Message {
+            method: "GET",
+            host: Default::default(),
+            client: String::new(),
+            path: "/reports/7.pdf",
+            query,
+        };
+        let good = message("page=2&gw-key=partner-a&gw-expires=2000000900");
+        let signing = SigningKey::ed25519_pem("partner-a", pem("PRIVATE")).unwrap();
+        let signature = signing.sign(&good).unwrap();
+        assert!(include_str!("../../../docs/signed-urls.md").contains(&signature));
+        let public = VerifyingKey::ed25519_pem("partner-a", pem("PUBLIC")).unwrap();
+        for key in [&public, &signing.verifying_key()] {
+            assert!(key.verify(&good, &signature));
+            assert!(!key.verify(&message("page=3"), &signature));
+            for length in 0..signature.len() {
+                assert!(!key.verify(&good, &signature[..length]), "{length}");
+            }
+            assert!(!key.verify(&good, &format!("{signature}A")));
+        }
+        assert_eq!(format!("{public:?}"), "VerifyingKey(partner-a, Ed25519)");
+    }
+}
