@@ -18,7 +18,7 @@ use crate::{
 /// The first refusal counts, and one that needs no I/O comes before any I/O: no issuer is asked about a request
 /// that is refused anyway. What has to wait waits one after the other.
 ///
-/// See the [module docs](self).
+/// See the [module docs](super).
 pub fn all_of<L: Layers>(layers: L) -> GuardLayer<AllOf<L::Schemes>> {
     GuardLayer::new(AllOf(layers.schemes()))
 }

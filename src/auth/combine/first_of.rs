@@ -17,7 +17,7 @@ use crate::{
 /// of no kind is refused by the first scheme that would have looked there. A request without any is answered 401,
 /// with the challenge of each scheme.
 ///
-/// See the [module docs](self).
+/// See the [module docs](super).
 pub fn first_of<L: Layers>(layers: L) -> GuardLayer<FirstOf<L::Schemes>> {
     GuardLayer::new(FirstOf(layers.schemes()))
 }

@@ -14,7 +14,7 @@ use crate::{
 /// Admits requests without a credential too, with no identity or that of [`anonymous`](GuardLayer::anonymous)
 /// clients. A bad credential is refused as ever.
 ///
-/// See the [module docs](self).
+/// See the [module docs](super).
 pub fn optional<L: SchemeLayer>(layer: L) -> GuardLayer<Optional<L::Scheme>> {
     GuardLayer::new(Optional { scheme: layer.scheme(), anonymous: None })
 }
