@@ -75,14 +75,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/keys/{id}/successor", post(rotate))
         .with_state((factory, keys));
 
-    println!("curl -i http://127.0.0.1:3000/whoami                                 # 401");
+    println!("curl -i http://127.0.0.1:3000/whoami  # 401");
     println!("curl -i http://127.0.0.1:3000/whoami -H 'x-api-key: {}'", key.reveal());
-    println!(
-        "curl -X POST http://127.0.0.1:3001/keys/paula-1/successor            # both are good now"
-    );
-    println!(
-        "curl -X DELETE http://127.0.0.1:3001/keys/paula-1                    # and now one is"
-    );
+    println!("curl -X POST http://127.0.0.1:3001/keys/paula-1/successor  # both are good now");
+    println!("curl -X DELETE http://127.0.0.1:3001/keys/paula-1  # and now one is");
     let public = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     let private = tokio::net::TcpListener::bind("127.0.0.1:3001").await?;
     tokio::try_join!(axum::serve(public, app), axum::serve(private, desk))?;

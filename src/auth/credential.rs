@@ -12,12 +12,12 @@ use super::query;
 use crate::{fields::remove_spellings, guard::Head};
 
 /// Where one scheme's credentials are looked for.
+#[allow(dead_code, reason = "shared by schemes, of which some are off")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// `Authorization: Bearer`, RFC 6750 §2.1.
     Bearer,
     /// The same, if the token begins so: another one is the credential of another scheme, and stays.
-    #[allow(dead_code, reason = "API keys have prefixes")]
     BearerWith(Arc<str>),
     /// The whole value of this field.
     Header(HeaderName),
@@ -65,10 +65,10 @@ impl Sources {
     /// Bearer tokens are ours only if they begin so.
     #[cfg(feature = "api-key")]
     pub(crate) fn narrow_bearer(&mut self, prefix: &Arc<str>) {
-        for source in &mut self.0 {
-            if matches!(source, Source::Bearer | Source::BearerWith(_)) {
-                *source = Source::BearerWith(Arc::clone(prefix));
-            }
+        let is_bearer = |it: &Source| matches!(it, Source::Bearer | Source::BearerWith(_));
+        if self.0.iter().any(is_bearer) {
+            self.0.retain(|it| !is_bearer(it)); // one, even if it was asked for twice
+            self.0.push(Source::BearerWith(Arc::clone(prefix)));
         }
     }
 
@@ -102,6 +102,7 @@ impl Sources {
     }
 
     /// Whether the request has a credential, or what looks like one.
+    #[allow(dead_code, reason = "shared by schemes, of which some are off")]
     pub(crate) fn is_there(&self, head: Head<'_>) -> bool {
         !matches!(self.read(head), Ok(None))
     }

@@ -339,6 +339,10 @@ async fn key_07_a_key_that_connection_names_counts_and_does_not_go_on() {
 async fn bearer_tokens_of_another_scheme_are_left_alone() {
     let key = mint();
     let layer = layer(&key).bearer().minted_by(&factory());
+    let in_another_order = self::layer(&key).prefix("other").unwrap().bearer().bearer();
+    let in_another_order = in_another_order.minted_by(&factory());
+    let field = format!("Bearer {}", key.reveal());
+    assert_eq!(status(&in_another_order, with(&[("authorization", &field)])).await, 200);
     let scheme = layer.scheme();
     let presents = |field: &str| {
         let request = with(&[("authorization", field)]);
