@@ -1,18 +1,30 @@
-//! An axum app whose tokens are opaque: only their authorization server can say what they are good for (RFC 7662).
+//! An axum app that takes two kinds of tokens: JWTs it verifies itself; about opaque ones it asks their authorization
+//! server (RFC 7662), seldom.
 //!
-//! `cargo run --example opaque_tokens --all-features`, then try the lines that it prints. It brings a small
-//! authorization server of its own; set `INTROSPECTION_URL`, `CLIENT_ID` and `CLIENT_SECRET` to ask yours.
+//! `cargo run --example opaque_tokens --all-features`, then try the lines that it prints. It brings small servers of
+//! its own; set `ISSUER`, or `INTROSPECTION_URL`, `CLIENT_ID` and `CLIENT_SECRET`, to ask yours.
 
 use std::{env, error::Error};
 
 use axum::{Json, Router, http::HeaderMap, http::StatusCode, routing};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tower::ServiceBuilder;
 use tower_gateway::{
     Identity,
-    auth::introspection::{Introspection, IntrospectionLayer},
+    auth::{
+        first_of,
+        introspection::{Introspection, IntrospectionLayer},
+        jwt::{Issuer, JwtLayer},
+        require::{RequireLayer, Rules, scope},
+    },
     client::HttpClient,
+    clock::Clock,
 };
+
+#[path = "support/issuer.rs"]
+#[allow(dead_code, reason = "another example uses the rest")]
+mod issuer;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -25,31 +37,50 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tokio::spawn(async { axum::serve(listener, stand_in).await });
     }
 
-    // One server and one memory; each route requires what it needs.
+    let demo = issuer::DemoIssuer::new();
+    let issuer = match env::var("ISSUER") {
+        Ok(issuer) => issuer,
+        Err(_) => demo.publish().await?,
+    };
+
     let server = Introspection::at(url, HttpClient::new())
         .client_secret_basic(&id, &secret)
         .build()?
         .audience("orders");
-    let read = IntrospectionLayer::new(server.clone().require_scope("orders:read"))?;
-    let write = IntrospectionLayer::new(server.clone().require_scope("orders:write"))?;
+    let opaque = IntrospectionLayer::new(server.clone())?;
+    let jwt = JwtLayer::new(Issuer::discover(&issuer, HttpClient::new())?.audience("orders"))?;
+    let gate = ServiceBuilder::new()
+        .layer(first_of((jwt, opaque))) // by its form: what is no JWT is asked about
+        .layer(RequireLayer::table(
+            Rules::new()
+                .get("/orders", scope("orders:read"))
+                .post("/orders", scope("orders:write")),
+        )?);
+    let app = Router::new().route("/orders", routing::get(list).post(list)).layer(gate);
+    // Where your authorization server tells of revoked tokens: on an address that nobody else reaches.
+    let revoked = routing::post(async move |token: String| server.forget(&token));
+    let desk = Router::new().route("/revoked", revoked);
 
-    let app = Router::new()
-        .route("/orders", routing::get(list).layer(read))
-        .route("/orders", routing::post(list).layer(write))
-        // Where your authorization server tells of revoked tokens. Keep it from the public.
-        .route("/revoked", routing::post(async move |token: String| server.forget(&token)));
-
+    let now = Clock::system().unix().as_secs();
+    let token = demo.sign(&json!({
+        "iss": issuer, "aud": "orders", "sub": "grace", "exp": now + 3_600,
+        "scope": "orders:read orders:write",
+    }));
+    println!("TOKEN={token}\n");
     for (arguments, status) in [
         ("orders", "401"),
         ("orders -H 'authorization: Bearer ada-7f3a'", "200"),
         ("orders -H 'authorization: Bearer ada-7f3a' -X POST", "403"),
         ("orders -H 'authorization: Bearer guessed'", "401"),
-        ("revoked -d ada-7f3a", "200, and the next request asks again"),
+        ("orders -H \"authorization: Bearer $TOKEN\" -X POST", "200"),
     ] {
         println!("curl -i http://127.0.0.1:3000/{arguments:<52} # {status}");
     }
-    let listener = TcpListener::bind("127.0.0.1:3000").await?;
-    Ok(axum::serve(listener, app).await?)
+    println!("curl -i http://127.0.0.1:3002/revoked -d ada-7f3a # the next request asks again");
+    let (public, private) =
+        (TcpListener::bind("127.0.0.1:3000").await?, TcpListener::bind("127.0.0.1:3002").await?);
+    tokio::try_join!(axum::serve(public, app), axum::serve(private, desk))?;
+    Ok(())
 }
 
 async fn list(who: Identity) -> String {
