@@ -11,3 +11,9 @@ pub mod rejections {}
 
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
+
+#[doc = include_str!("../docs/signed-urls.md")]
+pub mod signed_urls {}
+
+#[doc = include_str!("../docs/guides/authentication.md")]
+pub mod authentication {}

@@ -352,6 +352,7 @@ where
 }
 
 /// Carries a decision out: the request is changed and may go in, or here is its answer.
+#[allow(clippy::result_large_err, reason = "it is taken apart where it is made")]
 fn settle<G: Guard, B>(
     guard: &G,
     decision: Result<G::Pass, Rejection>,
