@@ -6,6 +6,7 @@ mod support;
 mod client_ip;
 mod contract;
 mod jwt;
+mod key_rotation;
 mod rate_limit;
 mod reply;
 mod route;
