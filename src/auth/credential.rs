@@ -9,7 +9,10 @@ use http::{HeaderMap, HeaderName, Request, Uri, header};
 use smallvec::SmallVec;
 
 use super::query;
-use crate::{fields::remove_spellings, guard::Head};
+use crate::{
+    fields::{remove_spellings, same_name},
+    guard::Head,
+};
 
 /// Where one scheme's credentials are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +83,14 @@ impl Sources {
     /// Whether the request has a credential, or what looks like one.
     pub(crate) fn is_there(&self, head: Head<'_>) -> bool {
         !matches!(self.read(head), Ok(None))
+    }
+
+    /// Whether a credential is read from this field, under any spelling.
+    #[allow(dead_code, reason = "used by the schemes that write fields too")]
+    pub(crate) fn reads_header(&self, field: &str) -> bool {
+        self.0
+            .iter()
+            .any(|it| matches!(it, Source::Header(name) if same_name(name.as_str(), field)))
     }
 
     /// Whether the credential stands in the URI.
@@ -250,7 +261,7 @@ fn visible(value: &[u8]) -> Result<&str, Unreadable> {
 }
 
 /// RFC 9110 §5.6.2.
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     let tchar = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
     !text.is_empty() && text.bytes().all(tchar)
 }

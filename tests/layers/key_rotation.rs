@@ -119,10 +119,10 @@ async fn an_issuer_that_fails_in_every_way_costs_no_known_token() {
     for (when, mode) in failures {
         let failures = rig.keys.health().failures;
         rig.idp.set(mode);
-        for second in 0..600 {
-            rig.pass(SECOND).await;
+        for step in 0..120 {
+            rig.pass(SECOND * 5).await;
             rig.assert_known(&rig.known, when);
-            if second == 300 {
+            if step == 60 {
                 let asking = tokio::spawn({
                     let gate = rig.gates[0].layer(support::echo());
                     gate.oneshot(request(&strange(0)))
@@ -146,8 +146,8 @@ async fn an_issuer_that_fails_in_every_way_costs_no_known_token() {
 async fn an_issuer_that_is_away_for_too_long_leaves_tokens_undecided() {
     let rig = Rig::new().await;
     rig.idp.set(Mode::Status(500));
-    for _ in 0..7199 {
-        rig.pass(SECOND).await;
+    for _ in 0..719 {
+        rig.pass(SECOND * 10).await;
         rig.assert_known(&rig.known, "within the maximum staleness");
     }
     for _ in 0..100 {
