@@ -130,7 +130,7 @@
 //! | `Server`: a hardened accept loop | `server` | `server` |
 //! | `HttpClient`: the ready HTTP client | `client` | `client` |
 //! | https origins, TLS in the server | | `tls` |
-//! | extractors and peer addresses of the hosts | | `axum`, `tonic` |
+//! | extractors and peer addresses of the hosts | `host` | `axum`, `tonic` |
 //! | an event, a counter for each decision | | `tracing`, `metrics` |
 //! | a manual clock, the contract checklist | `test_util` | `test-util` |
 //!
@@ -185,8 +185,8 @@ mod gather;
 
 // Hosts, documentation, and tools for tests.
 pub mod docs;
-#[cfg(feature = "axum")]
-mod host;
+#[cfg(any(feature = "axum", feature = "tonic"))]
+pub mod host;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 

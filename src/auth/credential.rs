@@ -9,7 +9,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use smallvec::SmallVec;
 
 use super::query;
-use crate::{fields::remove_spellings, guard::Head};
+use crate::{
+    fields::{remove_spellings, same_name},
+    guard::Head,
+};
 
 /// Where one scheme's credentials are looked for.
 #[allow(dead_code, reason = "shared by schemes, of which some are off")]
@@ -105,6 +108,14 @@ impl Sources {
     #[allow(dead_code, reason = "shared by schemes, of which some are off")]
     pub(crate) fn is_there(&self, head: Head<'_>) -> bool {
         !matches!(self.read(head), Ok(None))
+    }
+
+    /// Whether a credential is read from this field, under any spelling.
+    #[allow(dead_code, reason = "used by the schemes that write fields too")]
+    pub(crate) fn reads_header(&self, field: &str) -> bool {
+        self.0
+            .iter()
+            .any(|it| matches!(it, Source::Header(name) if same_name(name.as_str(), field)))
     }
 
     /// Whether the credential stands in the URI.

@@ -49,12 +49,17 @@ impl Forwarding {
         if is_reserved(&name) {
             return refuse("means something to HTTP itself; choose a name of your own, x-…");
         }
-        if self.mappings.iter().any(|it| same_name(it.field.as_str(), name.as_str())) {
+        if self.writes(&name) {
             return refuse("already carries another claim");
         }
         self.mappings.push(Mapping { claim: claim.to_owned(), field: name });
         self.names = OwnFields(self.mappings.iter().map(|it| it.field.clone()).collect());
         Ok(())
+    }
+
+    /// Whether a claim goes there.
+    pub(super) fn writes(&self, field: &HeaderName) -> bool {
+        self.mappings.iter().any(|it| same_name(it.field.as_str(), field.as_str()))
     }
 
     /// The fields for this verified identity. Objects, and arrays of anything but strings, become none.

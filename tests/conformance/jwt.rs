@@ -466,6 +466,43 @@ async fn jwt_20_the_type_of_a_token() {
     }
 }
 
+/// RFC 9068 §2.1, §2.2 and §4.
+#[tokio::test]
+async fn jwt_20_access_tokens_of_rfc_9068() {
+    let keys = KeySet::from_jwks(tokens::jwks([rs256()])).unwrap();
+    let (layer, _) = layer(Issuer::new(ISSUER, keys).audience(AUDIENCE).access_tokens());
+    let mut header = rs256().header();
+    header["typ"] = json!("at+jwt");
+    let good = json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "client_id": "shop", "jti": "1",
+        "iat": NOW, "exp": NOW + 300
+    });
+    assert_accepted(&layer, &rs256().token_with(&header, &good)).await;
+    assert_refused(&layer, &rs256().token(&good), "typ: JWT").await;
+    for name in good.as_object().unwrap().keys() {
+        for value in [None, Some(Value::Null)] {
+            let mut claims = good.clone();
+            match value {
+                None => _ = claims.as_object_mut().unwrap().remove(name),
+                Some(null) => claims[name] = null,
+            }
+            assert_refused(&layer, &rs256().token_with(&header, &claims), name).await;
+        }
+    }
+    header.as_object_mut().unwrap().remove("typ");
+    assert_refused(&layer, &rs256().token_with(&header, &good), "no typ").await;
+}
+
+/// RFC 7519 §4.1.7: a `jti` is a string.
+#[tokio::test]
+async fn the_name_of_a_token() {
+    let (layer, _) = public_keys();
+    assert_accepted(&layer, &es256().token(&claims_with("jti", json!("b5c1")))).await;
+    for jti in [json!(1), json!(null), json!(["a"]), json!({})] {
+        assert_refused(&layer, &es256().token(&claims_with("jti", jti)), "jti").await;
+    }
+}
+
 #[tokio::test]
 async fn jwt_21_issuers_do_not_share_keys() {
     let (clock, _time) = Clock::manual();

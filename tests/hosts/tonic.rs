@@ -7,7 +7,11 @@ use tonic::{
 };
 use tonic_health::{
     ServingStatus,
-    pb::{HealthCheckRequest, health_client::HealthClient},
+    pb::{
+        HealthCheckRequest, HealthCheckResponse,
+        health_client::HealthClient,
+        health_server::{Health, HealthServer},
+    },
     server::HealthReporter,
 };
 use tonic_types::StatusExt;
@@ -19,6 +23,7 @@ use tower_gateway::{
     },
     client_ip::ClientIpLayer,
     clock::Clock,
+    host::tonic::RequestExt,
     key::{self, Key},
     rate_limit::{Quota, RateLimitLayer},
     server,
@@ -162,4 +167,53 @@ async fn each_method_has_a_rule_of_its_own() {
     watcher.metadata_mut().insert("authorization", token);
     let mut states = client.watch(watcher).await.unwrap().into_inner();
     assert_eq!(states.message().await.unwrap().unwrap().status, ServingStatus::Serving as i32);
+}
+
+/// A service that is well when alice asks.
+struct Whoami;
+
+#[derive(serde::Deserialize)]
+struct Staff {
+    sub: String,
+}
+
+#[tonic::async_trait]
+impl Health for Whoami {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<tonic::Response<HealthCheckResponse>, tonic::Status> {
+        let (who, claims) = (request.identity()?, request.claims::<Staff>()?);
+        assert!(request.client_ip()?.ip().is_loopback());
+        let status = i32::from(who.subject() == "alice" && claims.sub == "alice");
+        Ok(tonic::Response::new(HealthCheckResponse { status }))
+    }
+
+    type WatchStream = futures_util::stream::Empty<Result<HealthCheckResponse, tonic::Status>>;
+
+    async fn watch(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<tonic::Response<Self::WatchStream>, tonic::Status> {
+        Err(tonic::Status::unimplemented("not of interest"))
+    }
+}
+
+#[tokio::test]
+async fn a_method_reads_who_calls() {
+    let gate = ServiceBuilder::new().layer(ClientIpLayer::direct()).layer(jwt().typed::<Staff>());
+    let (listener, addr) = listen().await;
+    let server = Server::builder().layer(gate).add_service(HealthServer::new(Whoami));
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    let channel = Channel::from_shared(format!("http://{addr}")).unwrap();
+    let mut client = HealthClient::new(channel.connect().await.unwrap());
+    assert_eq!(client.check(call("")).await.unwrap().into_inner().status, 1);
+
+    let (listener, addr) = listen().await;
+    let server = Server::builder().add_service(HealthServer::new(Whoami));
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    let channel = Channel::from_shared(format!("http://{addr}")).unwrap();
+    let mut client = HealthClient::new(channel.connect().await.unwrap());
+    let status = client.check(call("")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Internal, "the stack is at fault");
 }

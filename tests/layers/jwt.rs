@@ -137,6 +137,48 @@ async fn jwt_15_the_query_is_read_by_choice_and_cleaned() {
 }
 
 #[tokio::test]
+async fn a_header_or_a_cookie_is_read_by_choice_and_taken_out() {
+    let token = hs256(&claims());
+    let with = |fields: &[(&'static str, &str)]| {
+        let mut request = get("/");
+        for (name, value) in fields {
+            request.headers_mut().append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        request
+    };
+    let cookies = format!("a=1; session={token}; b=2");
+    let bearer = format!("Bearer {token}");
+    let header = with(&[("x-token", &token)]);
+    let cookie = with(&[("cookie", &cookies)]);
+    for request in [&header, &cookie] {
+        let answer = layer().layer(support::echo()).oneshot(request.clone()).await.unwrap();
+        assert_eq!(answer.status(), 401, "not chosen");
+    }
+    let choice = layer().accept_header("X-Token").unwrap().accept_cookie("session").unwrap();
+    assert_eq!(reached(&choice, header).await, "GET /\n");
+    let head = reached(&choice, cookie).await;
+    assert!(head.contains("a=1") && head.contains("b=2") && !head.contains("session"), "{head}");
+    assert_eq!(reached(&choice, with(&[("authorization", &bearer)])).await, "GET /\n");
+    for two in [
+        with(&[("x-token", &token), ("authorization", &bearer)]),
+        with(&[("x-token", &token), ("cookie", &cookies)]),
+        with(&[("x-token", &token), ("x-token", &token)]),
+    ] {
+        let answer = choice.layer(support::echo()).oneshot(two).await.unwrap();
+        assert_problem(answer, 400, "malformed").await;
+    }
+    for bad in ["", "a b", "Host", "cookie", "authorization", "content_length"] {
+        assert!(layer().accept_header(bad).is_err(), "{bad}");
+    }
+    for bad in ["", "a=b", "a;b", "a b", "\u{e9}"] {
+        assert!(layer().accept_cookie(bad).is_err(), "{bad}");
+    }
+    // a field that is read cannot carry what others are told
+    assert!(layer().accept_header("x-a").unwrap().forward_claim("sub", "X_A").is_err());
+    assert!(layer().forward_claim("sub", "x-a").unwrap().accept_header("x_a").is_err());
+}
+
+#[tokio::test]
 async fn jwt_18_and_19_no_method_and_no_agent_is_exempt() {
     for method in
         ["HEAD", "OPTIONS", "TRACE", "PROPFIND", "FOO", "get", "POST", "DELETE", "CONNECT"]

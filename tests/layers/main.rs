@@ -9,6 +9,7 @@ mod combine;
 mod contract;
 mod introspection;
 mod jwt;
+mod key_rotation;
 mod rate_limit;
 mod reply;
 mod report_only;

@@ -10,7 +10,7 @@ use super::{
     crypto,
     jwks::Jwks,
     key_set::KeySet,
-    token::{Claims, Header, Invalid, Times},
+    token::{Claims, Header, Invalid, Names, Times},
 };
 use crate::{
     BoxError,
@@ -31,6 +31,16 @@ pub enum Keys {
     Fixed(Arc<KeySet>),
     /// Fetched and refreshed.
     Remote(Jwks),
+}
+
+impl Keys {
+    /// Secrets are verified without one; what is fetched holds none.
+    fn need_back_end(&self) -> bool {
+        match self {
+            Self::Fixed(keys) => keys.need_back_end(),
+            Self::Remote(_) => true,
+        }
+    }
 }
 
 impl From<KeySet> for Keys {
@@ -55,6 +65,8 @@ pub struct Issuer {
     leeway: Duration,
     typ: Option<String>,
     exp_optional: bool,
+    required: Vec<String>,
+    max_lifetime: Option<Duration>,
 }
 
 /// For whom a token must be.
@@ -78,6 +90,8 @@ impl Issuer {
             leeway: LEEWAY,
             typ: None,
             exp_optional: false,
+            required: Vec::new(),
+            max_lifetime: None,
         }
     }
 
@@ -158,6 +172,30 @@ impl Issuer {
         self
     }
 
+    /// Accepts only access tokens of RFC 9068: of type `at+jwt`, with all the claims that §2.2 requires (`iss`, `exp`,
+    /// `aud`, `sub`, `client_id`, `iat`, `jti`).
+    #[must_use]
+    pub fn access_tokens(self) -> Self {
+        ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"]
+            .into_iter()
+            .fold(self.typ("at+jwt"), Self::require_claim)
+    }
+
+    /// Accepts only tokens that have this claim, whatever it says; `null` says nothing.
+    #[must_use]
+    pub fn require_claim(mut self, name: impl Into<String>) -> Self {
+        self.required.push(name.into());
+        self
+    }
+
+    /// Accepts only tokens that were issued for at most this time, from `iat` to `exp`, both of which they must have.
+    /// Default: any.
+    #[must_use]
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = Some(lifetime);
+        self
+    }
+
     /// Accepts tokens without `exp`, which stay valid until their key is withdrawn.
     #[must_use]
     pub fn without_expiry(mut self) -> Self {
@@ -198,7 +236,7 @@ impl Issuer {
         if self.leeway > MAX_LEEWAY {
             mistakes.add(format!("issuer `{name}` has a leeway of more than an hour"));
         }
-        if !crypto::is_available() {
+        if self.keys.need_back_end() && !crypto::is_available() {
             mistakes.add(crate::auth::crypto::NO_BACK_END);
         }
     }
@@ -213,9 +251,18 @@ impl Issuer {
         }
     }
 
-    /// Whether the claims hold at `now`, as time since the epoch.
-    pub(super) fn check_claims(&self, claims: &Claims<'_>, now: Duration) -> Result<(), Invalid> {
+    /// Whether the claims hold at `now`, as time since the epoch. `json` is what they were read from.
+    pub(super) fn check_claims(
+        &self,
+        claims: &Claims<'_>,
+        json: &[u8],
+        now: Duration,
+    ) -> Result<(), Invalid> {
         self.check_times(claims.times(), now)?;
+        self.check_lifetime(claims.times())?;
+        if !self.required.is_empty() && !Names::read(json)?.have_all(&self.required) {
+            return Err(Invalid("The token lacks a claim that is required."));
+        }
         match self.admits_audience(claims) {
             true => Ok(()),
             false => Err(Invalid("The token is for another audience.")),
@@ -237,6 +284,17 @@ impl Issuer {
         match times.iat.is_some_and(|iat| now + leeway < iat.0) {
             true => refuse("The token was issued in the future."),
             false => Ok(()),
+        }
+    }
+
+    fn check_lifetime(&self, times: Times) -> Result<(), Invalid> {
+        let Some(longest) = self.max_lifetime else {
+            return Ok(());
+        };
+        match (times.iat, times.exp) {
+            (Some(iat), Some(exp)) if exp.0 - iat.0 <= longest.as_secs_f64() => Ok(()),
+            (Some(_), Some(_)) => Err(Invalid("The token was issued for too long a time.")),
+            _ => Err(Invalid("The token does not say for how long it was issued.")),
         }
     }
 
@@ -263,9 +321,57 @@ mod tests {
 
     fn at(now: u64, claims: &str) -> Result<(), &'static str> {
         let claims = claims.replace('}', r#","aud":"x"}"#);
-        let claims = Claims::read(claims.as_bytes()).unwrap();
-        let now = Duration::from_secs(now);
-        issuer().check_claims(&claims, now).map_err(|it| it.0)
+        holds(&issuer(), now, &claims)
+    }
+
+    fn holds(issuer: &Issuer, now: u64, claims: &str) -> Result<(), &'static str> {
+        let json = claims.as_bytes();
+        let claims = Claims::read(json).unwrap();
+        issuer.check_claims(&claims, json, Duration::from_secs(now)).map_err(|it| it.0)
+    }
+
+    #[test]
+    fn a_secret_needs_no_back_end() {
+        let mut mistakes = Mistakes::of("jwt");
+        issuer().check(&mut mistakes);
+        assert_eq!(mistakes.or(()), Ok(()));
+    }
+
+    #[test]
+    fn the_leeway_is_bounded() {
+        let mut mistakes = Mistakes::of("jwt");
+        issuer().leeway(MAX_LEEWAY + Duration::from_nanos(1)).check(&mut mistakes);
+        assert!(mistakes.or(()).unwrap_err().to_string().contains("leeway"));
+    }
+
+    #[test]
+    fn claims_that_are_required_are_there() {
+        let issuer = issuer().any_audience().require_claim("a").require_claim("b\"");
+        for (claims, good) in [
+            (r#"{"exp":9,"a":0,"b\"":""}"#, true),
+            (r#"{"exp":9,"\u0061":false,"b\u0022":[]}"#, true),
+            (r#"{"exp":9,"a":0}"#, false),
+            (r#"{"exp":9,"a":0,"b\"":null}"#, false),
+            (r#"{"exp":9,"c":{"a":0,"b\"":0}}"#, false),
+            (r#"{"exp":9}"#, false),
+        ] {
+            assert_eq!(holds(&issuer, 1, claims).is_ok(), good, "{claims}");
+        }
+    }
+
+    #[test]
+    fn lifetimes_are_bounded_from_issue_to_expiry() {
+        let issuer = issuer().any_audience().max_lifetime(Duration::from_secs(600));
+        for (claims, good) in [
+            (r#"{"iat":1000,"exp":1600}"#, true),
+            (r#"{"iat":1000,"exp":1600.5}"#, false),
+            (r#"{"iat":-1e300,"exp":1600}"#, false),
+            (r#"{"exp":1600}"#, false),
+        ] {
+            assert_eq!(holds(&issuer, 1_000, claims).is_ok(), good, "{claims}");
+        }
+        let endless = issuer.without_expiry();
+        assert!(holds(&endless, 1_000, r#"{"iat":1000}"#).is_err());
     }
 
     #[test]

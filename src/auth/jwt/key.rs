@@ -98,6 +98,10 @@ impl Key {
         self.id.as_deref()
     }
 
+    pub(super) fn needs_back_end(&self) -> bool {
+        self.family != Family::Hmac
+    }
+
     /// Whether the key may verify by this algorithm. `chosen` are the algorithms that the issuer's settings name,
     /// if they name any.
     pub(super) fn serves(&self, algorithm: Algorithm, chosen: Option<&[Algorithm]>) -> bool {

@@ -132,6 +132,11 @@ impl KeySet {
         self.document
     }
 
+    /// Whether there is a key that only a cryptographic back end can verify with.
+    pub(super) fn need_back_end(&self) -> bool {
+        self.keys.iter().any(Key::needs_back_end)
+    }
+
     /// Whether a key has this name.
     pub(super) fn knows(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.id() == Some(kid))

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use http::HeaderName;
 use serde::de::DeserializeOwned;
 use tower_layer::Layer;
 
@@ -16,7 +17,8 @@ use crate::{
     auth::{
         Challenge, SchemeLayer,
         admission::Entry,
-        credential::{ACCESS_TOKEN, Source, Sources},
+        credential::{ACCESS_TOKEN, Source, Sources, is_token},
+        forward::is_reserved,
     },
     clock::Clock,
     config_error::{ConfigError, Mistakes},
@@ -123,7 +125,12 @@ impl<C: Send + Sync + 'static> JwtLayer<C> {
     /// When `field` is no field name, is already taken, or means something to HTTP itself.
     pub fn forward_claim(self, claim: &str, field: &str) -> Result<Self, ConfigError> {
         let mut outcome = Ok(());
-        let layer = self.set_entry(|it| outcome = it.forwarding.add(claim, field));
+        let layer = self.set_entry(|it| {
+            outcome = match it.sources.reads_header(field) {
+                true => Err(ConfigError::new("jwt", "a claim cannot go where the token is read")),
+                false => it.forwarding.add(claim, field),
+            };
+        });
         outcome.map(|()| layer)
     }
 
@@ -138,6 +145,46 @@ impl<C: Send + Sync + 'static> JwtLayer<C> {
     #[must_use]
     pub fn accept_query_parameter(self) -> Self {
         self.set_entry(|it| it.sources.add(ACCESS_TOKEN))
+    }
+
+    /// Also reads the token from the header field `name`, whose whole value it must be. The field does not go on.
+    ///
+    /// # Errors
+    ///
+    /// When it is no field name, means something to HTTP itself, or carries a claim.
+    pub fn accept_header(self, name: &str) -> Result<Self, ConfigError> {
+        let refuse = |why: &str| {
+            let name = name.escape_debug();
+            Err(ConfigError::new("jwt", format!("no token is read from header `{name}`: it {why}")))
+        };
+        let Ok(field) = name.parse::<HeaderName>() else {
+            return refuse("is no field name");
+        };
+        if is_reserved(&field) {
+            return refuse("means something to HTTP itself");
+        }
+        if self.guard.guard().shared.entry.forwarding.writes(&field) {
+            return refuse("carries a claim");
+        }
+        Ok(self.set_entry(|it| it.sources.add(Source::Header(field))))
+    }
+
+    /// Also reads the token from the cookie `name` (RFC 6265). Only this cookie is removed from what goes on.
+    ///
+    /// A browser sends cookies with requests that other sites make: guard what changes something against that
+    /// (`SameSite`, a CSRF layer).
+    ///
+    /// # Errors
+    ///
+    /// When it is no name of a cookie.
+    pub fn accept_cookie(self, name: &str) -> Result<Self, ConfigError> {
+        match is_token(name) {
+            true => Ok(self.set_entry(|it| it.sources.add(Source::Cookie(name.to_owned().into())))),
+            false => {
+                let name = name.escape_debug();
+                Err(ConfigError::new("jwt", format!("`{name}` is no name of a cookie")))
+            }
+        }
     }
 
     /// Judges, and lets every request through: to see what would be refused. A request whose token does not hold

@@ -80,8 +80,8 @@
 //!
 //! # Reading who it is
 //!
-//! In axum (feature `axum`), `Identity` and `Claims<C>` are extractors. In tonic, they are in
-//! `request.extensions()` of the `tonic::Request`: `request.extensions().get::<Identity>()`.
+//! In axum (feature `axum`), `Identity` and `Claims<C>` are extractors. In tonic (feature `tonic`), `RequestExt` of
+//! the module `host::tonic` brings `request.identity()?` and `request.claims::<C>()?`.
 //!
 //! # Tokens that come again
 //!

@@ -95,7 +95,7 @@ impl Policy {
         let signed = Signed::read(&header, parts, issuer)?;
         // Before the signature: what fails here costs no cryptography and no fetch, and tells its sender nothing
         // that it did not write itself.
-        issuer.check_claims(&claims, now)?;
+        issuer.check_claims(&claims, &json, now)?;
         let (signature, keys) = match issuer.keys() {
             Keys::Fixed(keys) => (signed.verify(keys), None),
             Keys::Remote(jwks) => match &*jwks.current() {

@@ -192,6 +192,33 @@ impl<'de> Object<'de> for Claims<'de> {
     }
 }
 
+/// The names of all claims that say something.
+#[derive(Default)]
+pub(super) struct Names<'a>(SmallVec<[Cow<'a, str>; 16]>);
+
+impl<'a> Names<'a> {
+    pub(super) fn read(json: &'a [u8]) -> Result<Self, Invalid> {
+        object(json).map_err(|_| Invalid("The token's claims are malformed."))
+    }
+
+    pub(super) fn have_all(&self, required: &[String]) -> bool {
+        required.iter().all(|name| self.0.iter().any(|it| it == name))
+    }
+}
+
+impl<'de> Object<'de> for Names<'de> {
+    fn member<A: MapAccess<'de>>(
+        &mut self,
+        name: &Cow<'de, str>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        if map.next_value::<Option<Skipped>>()?.is_some() {
+            self.0.push(name.clone());
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
