@@ -1,13 +1,14 @@
 //! Whether the time that an API key's check takes tells something about the key.
 //!
-//! `cargo bench --all-features --bench timing`. Keys of several classes are presented in random order, a new
-//! key for each sample: where a digest happens to fall in the table makes some 50 ns for the single key, whatever its
-//! octets are, so that the repetition of a few keys would compare those places. For each pair of classes the two means are compared by Welch's t-test, after the slowest tenth of each
-//! is cut off, which is interruptions. |t| below 4.5 is the usual bound for "no difference can be seen" at so
-//! many samples; each line compares a class with
-//! all above it, in their order: the difference of the means, and t. `revoked` and `known` are shown for the sake of
-//! completeness: only who holds such a key can present it. The last rows show that the method sees what
-//! is there: a check that compares octet by octet. Without `--bench` it only checks that it runs.
+//! `cargo bench --all-features --bench timing`. Keys of several classes are presented in random order, a new key for
+//! each sample: single keys, unknown ones too, differ by up to some 50 ns among themselves (also over a table of one
+//! key), so that the repetition of a few would compare these and not their classes. Of each class the slowest tenth,
+//! which is interruptions, is cut off. Each line compares a class with all above it, in their order: the difference
+//! of the means, and Welch's t. |t| below 4.5 is the usual bound for "no difference can be seen".
+//!
+//! `revoked` and `known` are shown for the sake of completeness: only who holds such a key can present it. The last
+//! rows show that the method sees what is there: a check that compares octet by octet. Without `--bench` it only
+//! checks that it runs.
 
 use std::{convert::Infallible, future::ready, hint::black_box};
 
