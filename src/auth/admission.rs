@@ -28,7 +28,6 @@ impl Entry {
     }
 
     /// For a request that speaks for this identity.
-    #[allow(dead_code, reason = "used by the schemes that remember nobody")]
     pub(crate) fn admit<C>(
         self: &Arc<Self>,
         identity: Identity,
@@ -39,7 +38,6 @@ impl Entry {
     }
 
     /// The same, with the fields that this identity was given before.
-    #[allow(dead_code, reason = "used by the schemes that remember whom they admitted")]
     pub(crate) fn admit_with<C>(
         self: &Arc<Self>,
         identity: Identity,

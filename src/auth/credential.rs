@@ -3,7 +3,7 @@
 //! There must be one credential, in one place. Two are never a choice for the gateway: an upstream might choose
 //! the other one.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use smallvec::SmallVec;
@@ -15,7 +15,6 @@ use crate::{
 };
 
 /// Where one scheme's credentials are looked for.
-#[allow(dead_code, reason = "shared by schemes, of which some are off")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// `Authorization: Bearer`, RFC 6750 §2.1.
@@ -31,7 +30,6 @@ pub(crate) enum Source {
 }
 
 /// The query parameter of RFC 6750 §2.3.
-#[allow(dead_code, reason = "shared by schemes, of which some are off")]
 pub(crate) const ACCESS_TOKEN: Source = Source::Query(Cow::Borrowed("access_token"));
 
 /// All places where one scheme's credential may be; it must be in one of them.
@@ -82,11 +80,6 @@ impl Sources {
         }
     }
 
-    #[allow(dead_code, reason = "used by the schemes whose places are given one by one")]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> {
-        self.0.iter()
-    }
-
     /// The one credential of the request, if it has any.
     pub(crate) fn read<'a>(&self, head: Head<'a>) -> Found<'a> {
         let mut found = None;
@@ -105,13 +98,11 @@ impl Sources {
     }
 
     /// Whether the request has a credential, or what looks like one.
-    #[allow(dead_code, reason = "shared by schemes, of which some are off")]
     pub(crate) fn is_there(&self, head: Head<'_>) -> bool {
         !matches!(self.read(head), Ok(None))
     }
 
     /// Whether a credential is read from this field, under any spelling.
-    #[allow(dead_code, reason = "used by the schemes that write fields too")]
     pub(crate) fn reads_header(&self, field: &str) -> bool {
         self.0
             .iter()
@@ -211,17 +202,6 @@ impl Kept {
             Self::Cookie(cookie) => {
                 request.headers_mut().append(header::COOKIE, cookie);
             }
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bearer | Self::BearerWith(_) => f.write_str("the bearer token"),
-            Self::Header(name) => write!(f, "header `{name}`"),
-            Self::Query(name) => write!(f, "query parameter `{}`", name.escape_debug()),
-            Self::Cookie(name) => write!(f, "cookie `{}`", name.escape_debug()),
         }
     }
 }

@@ -36,7 +36,6 @@ pub(crate) struct Digest(pub(crate) [u8; 32]);
 
 #[cfg(any(feature = "jwt", feature = "introspection", feature = "api-key"))]
 impl Digest {
-    #[allow(dead_code, reason = "shared by schemes, of which some are off")]
     pub(crate) fn of(credential: &[u8]) -> Self {
         use sha2::Digest as _;
         Self(sha2::Sha256::digest(credential).into())

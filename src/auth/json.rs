@@ -158,7 +158,6 @@ impl<'de> Deserialize<'de> for NumericDate {
 }
 
 /// Any value, read to its end so that its depth and its UTF-8 are checked, and dropped.
-#[allow(dead_code, reason = "used by the schemes that read signed tokens")]
 pub(super) struct Skipped;
 
 impl<'de> Deserialize<'de> for Skipped {
@@ -168,7 +167,6 @@ impl<'de> Deserialize<'de> for Skipped {
     }
 }
 
-#[allow(dead_code, reason = "as its value")]
 struct SkippedVisitor;
 
 impl<'de> Visitor<'de> for SkippedVisitor {

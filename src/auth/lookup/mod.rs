@@ -77,7 +77,6 @@ pub(crate) struct Undecided {
 /// An answer that came and cannot be used. It says something of one credential's record, and not that the source
 /// is down: whoever has such a record must not be able to stop the questions about others.
 #[derive(Debug)]
-#[allow(dead_code, reason = "used by the schemes that ask over HTTP")]
 pub(crate) struct Unusable(pub(crate) BoxError);
 
 impl fmt::Display for Unusable {

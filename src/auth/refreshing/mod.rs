@@ -147,7 +147,6 @@ impl<T: Send + Sync + 'static> Refreshing<T> {
     }
 
     /// When the next fetch is due.
-    #[allow(dead_code, reason = "used by the schemes that hold a value of their own for requests")]
     pub(crate) fn retry_in(&self) -> Duration {
         let shared = &self.0.shared;
         let due = shared.book().due;
