@@ -36,4 +36,5 @@ pub mod signed_url;
 
 pub use admission::Admitted;
 pub use challenge::Challenge;
+pub use refreshing::Health;
 pub use scheme::{Scheme, SchemeLayer};

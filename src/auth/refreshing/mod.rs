@@ -48,15 +48,16 @@ pub(crate) struct Fetched<T> {
 
 /// How a refreshed value fares.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Health {
+#[non_exhaustive]
+pub struct Health {
     /// The time since the last good fetch; `None` if there was none.
-    pub(crate) age: Option<Duration>,
+    pub age: Option<Duration>,
     /// What went wrong since the last good fetch.
-    pub(crate) last_error: Option<String>,
+    pub last_error: Option<String>,
     /// Good fetches so far.
-    pub(crate) refreshes: u64,
+    pub refreshes: u64,
     /// Failed fetches so far.
-    pub(crate) failures: u64,
+    pub failures: u64,
 }
 
 /// A handle to the value; clones share it. See the [module docs](self).
@@ -118,11 +119,16 @@ impl<T: Send + Sync + 'static> Refreshing<T> {
 
     /// Asks for a newer value than the current one.
     ///
-    /// `None` when that is not to be had: others have asked too often, or it is not worth a fetch of its own. Else a
-    /// future that completes when a fetch has ended, well or not, or has taken too long. Dropping it does not stop
-    /// the fetch. `worth` is asked only if there will be a fetch by its word: one that is under way is waited for
-    /// anyway.
-    pub(crate) fn newer(
+    /// `None` when that is not to be had: others have asked too often. Else a future that completes when a fetch has
+    /// ended, well or not, or has taken too long. Dropping it does not stop the fetch.
+    #[allow(dead_code, reason = "used where any question is worth a fetch")]
+    pub(crate) fn newer(&self) -> Option<impl Future<Output = ()> + Send + use<T>> {
+        self.newer_if(&|| true)
+    }
+
+    /// The same, where a fetch of its own may not be worth it. `worth` is asked only if there will be a fetch by its
+    /// word: one that is under way is waited for anyway.
+    pub(crate) fn newer_if(
         &self,
         worth: &dyn Fn() -> bool,
     ) -> Option<impl Future<Output = ()> + Send + use<T>> {
