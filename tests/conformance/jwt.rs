@@ -1,4 +1,33 @@
-//! RFC 7515, 7519, 8037, 8725 and the forgeries that are known, against real keys.
+//! RFC 7515, 7519, 8037, 8725, 9068 and the forgeries that are known, against real keys.
+//!
+//! | section | what | test |
+//! |---|---|---|
+//! | RFC 7515 §2, §5.2 (2) | one spelling of base64url | `jwt_03`, `jwt_14`, `no_mutation_of_a_token_verifies` |
+//! | §4, §5.2 (3, 4) | members once, UTF-8, one object | `jwt_13` |
+//! | §4.1.1, §5.2 (5) | the algorithm is one that is known | `jwt_01` |
+//! | §4.1.2, §4.1.3, §4.1.5, §4.1.6 | no key of the token's own | `jwt_04`, `jwt_06` |
+//! | §4.1.4 | `kid` | `jwt_05` |
+//! | §4.1.9 | `typ` as a media type | `jwt_20` |
+//! | §4.1.11; RFC 7797 §6 | critical extensions | `jwt_11` |
+//! | §5.2 (8) | the signature | `jwt_03` |
+//! | §7.2 | the JSON serialization is none | `jwt_12` |
+//! | RFC 7519 §2, §4.1.4–§4.1.6 | dates | `jwt_07_to_10`, `jwt_23` |
+//! | §4.1.1–§4.1.3 | `iss`, `sub`, `aud` | `jwt_07_to_10`, `jwt_21` |
+//! | §4.1.7 | `jti` | `the_name_of_a_token` |
+//! | §6 | unsecured tokens | `jwt_01`, `the_examples_of_rfc_7515` (A.5) |
+//! | §7.2 | claims are one object, of no unknown type | `jwt_13` |
+//! | RFC 8037 A.4 | Ed25519 | `the_key_of_rfc_8037`, `every_algorithm` |
+//! | RFC 8725 §2.1, §3.1 | a key serves one algorithm | `jwt_02`, `jwt_04e` |
+//! | §2.2, §3.5 | weak keys | `keys_that_are_refused` |
+//! | §3.2 | algorithms are chosen | `jwt_04e` |
+//! | §3.3 | every operation is verified | `jwt_03` |
+//! | §3.4 | points off the curve | `jwks_06` |
+//! | §3.6, §2.4 | neither compression nor encryption | `jwt_12` |
+//! | §3.7 | UTF-8 | `jwt_13` |
+//! | §3.8, §3.9 | issuer, subject, audience | `jwt_07_to_10`, `jwt_21` |
+//! | §3.10 | what a token says leads nowhere | `jwt_05`, `jwt_06`, `jwt_17` |
+//! | §3.11, §3.12 | kinds of tokens are kept apart | `jwt_20` |
+//! | RFC 9068 §2.1, §2.2, §4 | access tokens | `jwt_20_access_tokens_of_rfc_9068` |
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use http::{HeaderValue, Request, Response};

@@ -87,7 +87,7 @@ impl Place {
             Self::Published(published) => published,
         };
         if published.current().is_none()
-            && let Some(newer) = published.newer(&|| true)
+            && let Some(newer) = published.newer()
         {
             newer.await;
         }

@@ -99,7 +99,7 @@ impl Jwks {
         kid: Option<UnknownKid>,
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let document = self.current().as_ref().and_then(|keys| keys.document());
-        self.keys.newer(&|| {
+        self.keys.newer_if(&|| {
             let now = self.clock.now();
             kid.is_none_or(|kid| self.unknown().ask(kid, document, self.cooldown, now))
         })

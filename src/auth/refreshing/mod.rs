@@ -119,11 +119,15 @@ impl<T: Send + Sync + 'static> Refreshing<T> {
 
     /// Asks for a newer value than the current one.
     ///
-    /// `None` when that is not to be had: others have asked too often, or it is not worth a fetch of its own. Else a
-    /// future that completes when a fetch has ended, well or not, or has taken too long. Dropping it does not stop
-    /// the fetch. `worth` is asked only if there will be a fetch by its word: one that is under way is waited for
-    /// anyway.
-    pub(crate) fn newer(
+    /// `None` when that is not to be had: others have asked too often. Else a future that completes when a fetch has
+    /// ended, well or not, or has taken too long. Dropping it does not stop the fetch.
+    pub(crate) fn newer(&self) -> Option<impl Future<Output = ()> + Send + use<T>> {
+        self.newer_if(&|| true)
+    }
+
+    /// The same, where a fetch of its own may not be worth it. `worth` is asked only if there will be a fetch by its
+    /// word: one that is under way is waited for anyway.
+    pub(crate) fn newer_if(
         &self,
         worth: &dyn Fn() -> bool,
     ) -> Option<impl Future<Output = ()> + Send + use<T>> {

@@ -91,18 +91,18 @@ async fn many_who_ask_share_a_fetch_and_few_are_made() {
     value.tried().await;
     settle().await;
     for fetches in [2, 3] {
-        let waiting: Vec<_> = (0..300).map(|_| value.newer(&|| true).unwrap()).collect();
-        drop(value.newer(&|| true));
+        let waiting: Vec<_> = (0..300).map(|_| value.newer().unwrap()).collect();
+        drop(value.newer());
         for wait in waiting {
             wait.await;
         }
         settle().await;
         assert_eq!(source.fetches(), fetches);
     }
-    assert!(value.newer(&|| true).is_none(), "the allowance is spent");
+    assert!(value.newer().is_none(), "the allowance is spent");
     pass(&time, SECOND * 10).await;
-    assert!(value.newer(&|| false).is_none());
-    assert!(value.newer(&|| true).is_some());
+    assert!(value.newer_if(&|| false).is_none());
+    assert!(value.newer().is_some());
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_source_that_never_answers_is_given_up() {
     let fetch = std::future::pending::<Result<Fetched<()>, BoxError>>;
     let value = Refreshing::start("test", Schedule::default(), clock, fetch).unwrap();
     settle().await;
-    let wait = tokio::spawn(value.newer(&|| true).unwrap());
+    let wait = tokio::spawn(value.newer().unwrap());
     pass(&time, SECOND * 5).await;
     wait.await.unwrap();
     assert_eq!(value.health().last_error.as_deref(), Some("no answer in time"));

@@ -1,24 +1,12 @@
 //! A list of revocations in memory.
 
-use std::{
-    collections::{HashMap, hash_map::RandomState},
-    fmt,
-    hash::BuildHasher,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    Revocations, TokenId,
+    rules::{Kind, Rule, Rules, name},
 };
-
-use arc_swap::ArcSwap;
-use smallvec::SmallVec;
-
-use super::{Revocations, TokenId};
-use crate::{auth::jwt::issuer::MAX_LEEWAY, clock::Clock};
-
-/// A writer copies one part of the list, so that readers never wait.
-const PARTS: usize = 64;
+use crate::clock::Clock;
 
 /// Room that only issuers can take, so that a list which is full can still stop everything.
 const ROOM_FOR_ISSUERS: usize = 256;
@@ -145,7 +133,7 @@ impl RevocationList {
     }
 
     fn add(&self, kind: Kind, iss: &str, id: &str, rule: Rule) -> Result<(), ListFull> {
-        let _one_writer = self.rules.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_writer = self.rules.writer();
         let name = name(kind, iss, id);
         if !self.rules.knows(&name) && !self.has_room(kind) {
             self.rules.forget(self.clock.unix());
@@ -187,123 +175,6 @@ impl Default for RevocationList {
 impl fmt::Debug for RevocationList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RevocationList({})", self.len())
-    }
-}
-
-// === impl Rules ===
-
-/// By what tokens are revoked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Token,
-    Subject,
-    Issuer,
-}
-
-impl Kind {
-    const ALL: [Self; 3] = [Self::Token, Self::Subject, Self::Issuer];
-}
-
-/// Which tokens of a name are revoked, and how long that is remembered.
-#[derive(Clone, Copy, Debug)]
-struct Rule {
-    /// Those that were issued by this time.
-    issued_by: Duration,
-    until: Duration,
-}
-
-impl Rule {
-    fn concerns(self, token: &TokenId<'_>) -> bool {
-        token.issued_at().is_none_or(|issued| issued <= self.issued_by)
-    }
-
-    /// Whether no token that it concerns can be accepted any more.
-    fn is_over(self, now: Duration) -> bool {
-        now > self.until.saturating_add(MAX_LEEWAY)
-    }
-
-    fn and(self, other: Self) -> Self {
-        let issued_by = self.issued_by.max(other.issued_by);
-        Self { issued_by, until: self.until.max(other.until) }
-    }
-}
-
-type Part = HashMap<Arc<[u8]>, Rule>;
-
-struct Rules {
-    parts: [ArcSwap<Part>; PARTS],
-    spread: RandomState,
-    /// Of each kind: a reader looks up none of which there is none.
-    counts: [AtomicUsize; 3],
-    writer: Mutex<()>,
-}
-
-/// Room for the usual name, on the stack.
-type Name = SmallVec<[u8; 256]>;
-
-/// One spelling for each kind, issuer and name: the issuer's length says where it ends.
-fn name(kind: Kind, iss: &str, id: &str) -> Name {
-    let mut name = Name::new();
-    name.push(kind as u8);
-    name.extend_from_slice(&iss.len().to_le_bytes());
-    name.extend_from_slice(iss.as_bytes());
-    name.extend_from_slice(id.as_bytes());
-    name
-}
-
-impl Rules {
-    fn new() -> Self {
-        Self {
-            parts: std::array::from_fn(|_| ArcSwap::default()),
-            spread: RandomState::new(),
-            counts: Default::default(),
-            writer: Mutex::new(()),
-        }
-    }
-
-    fn count(&self, kind: Kind) -> usize {
-        self.counts[kind as usize].load(Ordering::SeqCst)
-    }
-
-    fn get(&self, kind: Kind, iss: &str, id: &str) -> Option<Rule> {
-        if self.count(kind) == 0 {
-            return None;
-        }
-        let name = name(kind, iss, id);
-        self.part(&name).load().get(&name[..]).copied()
-    }
-
-    fn knows(&self, name: &Name) -> bool {
-        self.part(name).load().contains_key(&name[..])
-    }
-
-    fn part(&self, name: &Name) -> &ArcSwap<Part> {
-        &self.parts[self.spread.hash_one(name) as usize % PARTS]
-    }
-
-    /// Adds the rule, or widens the one of this name. For the one writer.
-    fn set(&self, kind: Kind, name: &Name, rule: Rule) {
-        let part = self.part(name);
-        let mut new = Part::clone(&part.load());
-        let known = new.get(&name[..]).copied();
-        new.insert(Arc::from(&name[..]), known.map_or(rule, |known| known.and(rule)));
-        part.store(Arc::new(new));
-        if known.is_none() {
-            self.counts[kind as usize].fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    /// Drops what concerns no token any more. For the one writer.
-    fn forget(&self, now: Duration) {
-        for part in &self.parts {
-            let mut new = Part::clone(&part.load());
-            for kind in Kind::ALL {
-                let before = new.len();
-                new.retain(|name, rule| name[0] != kind as u8 || !rule.is_over(now));
-                self.counts[kind as usize].fetch_sub(before - new.len(), Ordering::SeqCst);
-            }
-            part.store(Arc::new(new));
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! a second spelling that verifies too, so that a text which was revoked could come back as another.
 
 mod list;
+mod rules;
 
 use std::time::Duration;
 
