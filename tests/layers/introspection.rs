@@ -301,6 +301,22 @@ async fn int_02_who_cannot_decide_says_503_and_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn int_02_a_token_that_its_server_chokes_on_stops_no_questions_about_others() {
+    for status_code in [400, 413, 414, 422, 431] {
+        let rig = Rig::new();
+        let layer = rig.layer();
+        rig.server.set(Mode::Status(status_code));
+        for n in 0..10 {
+            let answer = ask(&layer, with_token(&format!("odd-{n}"))).await;
+            assert_undecided(answer, &status_code.to_string()).await;
+        }
+        assert_eq!(rig.server.asked(), 10);
+        rig.server.set(Mode::Answers);
+        assert_eq!(status(&layer, "good").await, 200);
+    }
+}
+
+#[tokio::test]
 async fn int_02_a_question_ends_in_time() {
     let rig = Rig::new();
     rig.server.set(Mode::Hangs);
