@@ -590,21 +590,25 @@ async fn a_server_that_stands_still_holds_up_only_who_is_not_remembered() {
     let layer = rig.layer();
     assert_eq!(status(&layer, "good").await, 200);
     rig.server.set(Mode::Hangs);
+    let mut cold = Vec::new();
     for second in 0..20 {
-        let cold = |n| tokio::spawn(ask(&layer, with_token(&format!("cold-{second}-{n}"))));
-        let cold: Vec<_> = (0..100).map(cold).collect();
+        let one = |n| tokio::spawn(ask(&layer, with_token(&format!("cold-{second}-{n}"))));
+        cold.extend((0..100).map(one));
         for _ in 0..10 {
             assert_eq!(status(&layer, "good").await, 200);
             tokio::task::yield_now().await;
         }
         rig.time.advance(Duration::from_secs(1));
-        if second >= 3 {
-            for answer in cold {
-                assert_eq!(answer.await.unwrap().status(), 503);
-            }
-        }
+    }
+    rig.time.advance(Duration::from_secs(3));
+    for answer in cold {
+        assert_eq!(answer.await.unwrap().status(), 503);
     }
     assert!(rig.server.most_open() <= 64);
+    assert!(
+        (66..70).contains(&rig.server.asked()),
+        "the first 64, and then one probe after each pause"
+    );
     // The remembered answer's time is over meanwhile; and when the server goes on, so does all.
     rig.server.set(Mode::Answers);
     rig.time.advance(Duration::from_secs(60));
