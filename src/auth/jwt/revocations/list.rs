@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 
 use super::{Revocations, TokenId};
-use crate::{auth::jwt::issuer::MAX_LEEWAY, clock::Clock};
+use crate::{auth::terms::MAX_LEEWAY, clock::Clock};
 
 /// A writer copies one part of the list, so that readers never wait.
 const PARTS: usize = 64;
