@@ -82,7 +82,8 @@ impl fmt::Display for TooLarge {
 
 impl Error for TooLarge {}
 
-/// `what` as an absolute `https` URL, or an `http` one where nobody can sit on the path.
+/// `what` as an absolute `https` URL, or an `http` one where nobody can sit on the path. One with a user is refused:
+/// clients do not send it, and the URL is shown where a password must not be.
 pub(crate) fn checked_url(
     concern: &'static str,
     what: &str,
@@ -93,6 +94,9 @@ pub(crate) fn checked_url(
     let Ok(uri) = url.parse::<Uri>() else {
         return refuse("is no URL");
     };
+    if uri.authority().is_some_and(|it| it.as_str().contains('@')) {
+        return refuse("names a user; credentials have no place in it");
+    }
     match (uri.scheme(), uri.host()) {
         (Some(scheme), Some(_)) if *scheme == Scheme::HTTPS => Ok(uri),
         (Some(scheme), Some(host)) if *scheme == Scheme::HTTP => {
@@ -179,6 +183,8 @@ mod tests {
             "id.example",
             "file:///etc/passwd",
             "ftp://id.example/",
+            "https://gateway:hunter2@id.example/introspect",
+            "https://gateway@id.example/",
             "",
         ] {
             assert!(!ok(bad), "{bad}");

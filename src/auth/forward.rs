@@ -115,10 +115,12 @@ impl Forwarding {
     }
 }
 
-/// Whether our names will have to be kept out of a trailer section: in HTTP/1 only chunked content has one.
+/// Whether our names will have to be kept out of a trailer section: in HTTP/1 only chunked content has one. A layer
+/// that has forwarded claims before has taken the field away that says so, and left its names.
 fn may_have_trailers<B>(request: &Request<B>) -> bool {
     request.version() >= Version::HTTP_2
         || request.headers().contains_key(header::TRANSFER_ENCODING)
+        || request.extensions().get::<OwnFields>().is_some()
 }
 
 /// Fields that decide how a message is framed, routed, authenticated or attributed.

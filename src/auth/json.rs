@@ -3,14 +3,17 @@
 //! A second member of the same name is what two parsers disagree about (RFC 7515 §4, RFC 7519 §4), so it is
 //! refused at the top level, where names have meaning. Nesting is bounded by the parser (128 levels).
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, collections::HashSet, fmt, marker::PhantomData};
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-/// More members than this are nobody's header or claims, and would make the search for duplicates slow.
+/// More members than this are nobody's header or claims.
 const MAX_MEMBERS: usize = 256;
+
+/// So many names are compared one by one, which is the usual object; the others are hashed.
+const FEW: usize = 24;
 
 /// Takes the members of an object one by one.
 pub(super) trait Object<'de>: Default {
@@ -46,13 +49,18 @@ impl<'de, T: Object<'de>> Visitor<'de> for ObjectVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reader<T>, A::Error> {
         let mut object = T::default();
-        let mut seen: SmallVec<[Cow<'de, str>; 12]> = SmallVec::new();
+        let mut first: SmallVec<[Cow<'de, str>; 12]> = SmallVec::new();
+        let mut others = HashSet::new();
         while let Some(Text(name)) = map.next_key()? {
-            if seen.contains(&name) || seen.len() == MAX_MEMBERS {
+            let is_known = first.contains(&name) || others.contains(&name);
+            if is_known || first.len() + others.len() == MAX_MEMBERS {
                 return Err(A::Error::custom("a duplicate member, or too many members"));
             }
             object.member(&name, &mut map)?;
-            seen.push(name);
+            match first.len() < FEW {
+                true => first.push(name),
+                false => _ = others.insert(name),
+            }
         }
         Ok(Reader(object))
     }
@@ -105,6 +113,12 @@ impl<'de> Visitor<'de> for TextVisitor {
 
     fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
         Ok(Text(Cow::Owned(text.to_owned())))
+    }
+}
+
+impl AsRef<str> for Text<'_> {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }
 
@@ -265,5 +279,9 @@ mod tests {
         };
         assert!(reads(wide(256)));
         assert!(!reads(wide(257)));
+        for n in 0..256 {
+            let twice = wide(255).replace('}', &format!(",\"{n}\":0}}"));
+            assert_eq!(reads(&twice), n == 255, "{n}");
+        }
     }
 }

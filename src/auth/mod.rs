@@ -48,6 +48,8 @@ pub mod require;
 mod scheme;
 #[cfg(feature = "signed-url")]
 pub mod signed_url;
+#[cfg(any(feature = "introspection", feature = "jwt"))]
+mod terms;
 
 pub use admission::Admitted;
 pub use challenge::Challenge;

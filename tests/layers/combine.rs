@@ -24,6 +24,7 @@ use tower_gateway::{
         require::{RequireLayer, authenticated},
     },
     clock::Clock,
+    fields::OwnFields,
     guard::{Guard, GuardLayer, Head, Pass, Verdict},
     identity::Claims,
     key::{self, Key, KeyWriter},
@@ -32,7 +33,7 @@ use tower_gateway::{
 };
 
 use crate::support::{
-    assert_problem,
+    assert_problem, text,
     tokens::{AUDIENCE, ISSUER, SECRET, Signer, claims, claims_with, hs256},
 };
 
@@ -482,6 +483,27 @@ async fn where_all_set_a_field_or_read_a_place_the_first_has_its_way() {
     assert_eq!(ask(&layer, request()).await.unwrap(), kept);
     let layer = all_of((jwt(), jwt().forward_credential()));
     assert_eq!(ask(&layer, request()).await.unwrap(), "/orders [x-auth=root] jwt \"alice\"");
+}
+
+#[tokio::test]
+async fn no_field_of_any_scheme_comes_by_the_trailers() {
+    let names = service_fn(|request: Request<Body>| async move {
+        let own = request.extensions().get::<OwnFields>().unwrap();
+        let mut names: Vec<_> = own.0.iter().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        Ok::<_, std::convert::Infallible>(Response::new(names.join(" ")))
+    });
+    let one = jwt().forward_claim("sub", "x-one").unwrap().forward_credential();
+    let two = jwt().forward_claim("sub", "x-two").unwrap();
+    let request = || {
+        let token = bearer(&hs256(&claims()));
+        with(&[("authorization", &token), ("transfer-encoding", "chunked")])
+    };
+    // one after the other, and at once: the first to go in takes `Transfer-Encoding` away
+    let answer = one.layer(two.layer(names)).oneshot(request()).await.unwrap();
+    assert_eq!(text(answer).await, "x-one x-two");
+    let answer = all_of((one, two)).layer(names).oneshot(request()).await.unwrap();
+    assert_eq!(text(answer).await, "x-one x-two");
 }
 
 // === optional ===

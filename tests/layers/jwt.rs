@@ -386,6 +386,11 @@ fn a_remote_set_needs_a_runtime() {
     assert!(error.to_string().contains("Tokio"));
     let error = Jwks::remote("/jwks", client).refresh_every(Duration::ZERO).start().unwrap_err();
     assert_eq!(error.mistakes().len(), 2);
+    let short = Duration::from_millis(999);
+    let remote = || Jwks::remote("https://id.example/jwks", client);
+    for hammering in [remote().refresh_every(short), remote().cooldown(short)] {
+        assert!(hammering.start().unwrap_err().to_string().contains("shorter than a second"));
+    }
 }
 
 #[tokio::test]

@@ -129,27 +129,29 @@ impl<C: Send + Sync + 'static> ApiKey<C> {
         digests: Digests,
         client: Option<IpAddr>,
     ) -> Verdict<Admitted<C>> {
-        let mut digests = digests.into_iter();
-        while let Some(digest) = digests.next() {
+        let mut open = Digests::new();
+        for digest in digests {
             match keys.known(&digest) {
                 Some(Known::Good(key)) => return Verdict::Now(self.judge(Some(&key), client)),
                 Some(Known::Bad) => {}
-                None => return self.ask(keys, digest, digests.collect(), client),
+                None => open.push(digest),
             }
         }
-        Verdict::Now(self.judge(None, client))
+        match open.is_empty() {
+            true => Verdict::Now(self.judge(None, client)),
+            false => self.ask(keys, open, client),
+        }
     }
 
     fn ask(
         &self,
         keys: &StoredKeys,
-        first: KeyDigest,
-        others: Digests,
+        digests: Digests,
         client: Option<IpAddr>,
     ) -> Verdict<Admitted<C>> {
         let (guard, keys) = (self.clone(), keys.clone());
         Verdict::later(async move {
-            for digest in std::iter::once(first).chain(others) {
+            for digest in digests {
                 if let Known::Good(key) = keys.ask(digest).await? {
                     return guard.judge(Some(&key), client);
                 }

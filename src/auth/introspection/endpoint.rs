@@ -25,9 +25,6 @@ use crate::{
     config_error::{ConfigError, Mistakes},
 };
 
-/// Durations beyond this are cut to it, so that no sum of times overflows.
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
 /// How to ask an authorization server, and how long to remember what it says. Created by [`Introspection::at`] and
 /// [`Introspection::discover`].
 ///
@@ -131,13 +128,13 @@ impl<S> Endpoint<S> {
     /// at the server is still admitted; see [`Introspection::forget`]. Zero asks for each request. Default: 30
     /// seconds.
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.settings.ttl = ttl.min(YEAR);
+        self.settings.ttl = ttl;
         self
     }
 
     /// How long a token that is not active is remembered. Default: 5 seconds.
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
-        self.settings.negative_ttl = ttl.min(YEAR);
+        self.settings.negative_ttl = ttl;
         self
     }
 
@@ -157,14 +154,14 @@ impl<S> Endpoint<S> {
 
     /// How long one question may take. Default: 3 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.settings.timeout = timeout.min(YEAR);
+        self.settings.timeout = timeout;
         self
     }
 
     /// Admits tokens by a remembered answer for so long after its time, while no new one can be had; never beyond
     /// the token's `exp`. A revocation then goes unnoticed for as long. Default: never.
     pub fn stale_if_error(mut self, duration: Duration) -> Self {
-        self.settings.stale_if_error = duration.min(YEAR);
+        self.settings.stale_if_error = duration;
         self
     }
 

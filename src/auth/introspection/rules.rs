@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use super::answer::{Kind, Token};
-use crate::config_error::Mistakes;
-
-/// The clock difference that is forgiven at `nbf` and `iat`.
-const LEEWAY: Duration = Duration::from_secs(60);
+use crate::{
+    auth::terms::{self, Audience, LEEWAY, MAX_LEEWAY},
+    config_error::Mistakes,
+};
 
 /// Checked at each request, from the remembered answer: what one route may see, another may not.
 #[derive(Clone, Debug)]
@@ -16,16 +16,6 @@ pub(super) struct Rules {
     scopes: Vec<String>,
     leeway: Duration,
     bound_accepted: bool,
-}
-
-/// For whom a token must be.
-#[derive(Clone, Debug)]
-enum Audience {
-    /// Not said, which is a mistake.
-    Unset,
-    AnyOf(Vec<String>),
-    AllOf(Vec<String>),
-    Anyone,
 }
 
 /// By whom a token must be issued.
@@ -50,7 +40,7 @@ pub(super) enum No {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            audience: Audience::Unset,
+            audience: Audience::default(),
             issuer: Issued::ByAnyone,
             scopes: Vec::new(),
             leeway: LEEWAY,
@@ -63,20 +53,15 @@ impl Default for Rules {
 
 impl Rules {
     pub(super) fn audience(&mut self, audience: String) {
-        match &mut self.audience {
-            Audience::AnyOf(names) | Audience::AllOf(names) => names.push(audience),
-            other => *other = Audience::AnyOf(vec![audience]),
-        }
+        self.audience.add(audience);
     }
 
     pub(super) fn all_audiences(&mut self) {
-        if let Audience::AnyOf(names) = &mut self.audience {
-            self.audience = Audience::AllOf(std::mem::take(names));
-        }
+        self.audience.require_all();
     }
 
     pub(super) fn any_audience(&mut self) {
-        self.audience = Audience::Anyone;
+        self.audience.accept_anyone();
     }
 
     pub(super) fn issuer(&mut self, issuer: Arc<str>) {
@@ -107,14 +92,9 @@ impl Rules {
 
     /// What cannot work.
     pub(super) fn check(&self, mistakes: &mut Mistakes) {
-        match &self.audience {
-            Audience::Unset => mistakes.add(
-                "there is no audience; call `audience` with the name of this service, or `any_audience`",
-            ),
-            Audience::AnyOf(names) | Audience::AllOf(names) if names.iter().any(String::is_empty) => {
-                mistakes.add("an audience is empty");
-            }
-            _ => {}
+        self.audience.check("the layer", mistakes);
+        if self.leeway > MAX_LEEWAY {
+            mistakes.add("the leeway is more than an hour");
         }
         if matches!(&self.issuer, Issued::StatedBy(issuer) if issuer.is_empty()) {
             mistakes.add("the issuer is empty");
@@ -146,17 +126,11 @@ impl Rules {
             Kind::Bound => return refuse("The token needs a proof of possession."),
             Kind::Other => return refuse("The token is no bearer token."),
         }
-        let latest = now.as_secs_f64() + self.leeway.as_secs_f64();
-        if token.nbf.is_some_and(|nbf| latest < nbf) {
-            return refuse("The token is not valid yet.");
-        }
-        if token.iat.is_some_and(|iat| latest < iat) {
-            return refuse("The token was issued in the future.");
-        }
+        terms::has_begun(token.nbf, token.iat, now, self.leeway).map_err(No::Invalid)?;
         if !self.admits_issuer(token.iss.as_deref()) {
             return refuse("The token is from another issuer.");
         }
-        if !self.admits_audience(token) {
+        if !self.audience.admits(&token.aud) {
             return refuse("The token is for another audience.");
         }
         match self.scopes.iter().all(|scope| token.identity.has_scope(scope)) {
@@ -170,16 +144,6 @@ impl Rules {
             Issued::ByAnyone => true,
             Issued::By(issuer) => stated.is_none_or(|it| *it == **issuer),
             Issued::StatedBy(issuer) => stated == Some(issuer),
-        }
-    }
-
-    fn admits_audience(&self, token: &Token) -> bool {
-        let is_held = |name: &String| token.aud.iter().any(|it| **it == **name);
-        match &self.audience {
-            Audience::AnyOf(names) => names.iter().any(is_held),
-            Audience::AllOf(names) => names.iter().all(is_held),
-            Audience::Anyone => true,
-            Audience::Unset => false,
         }
     }
 }
@@ -283,11 +247,12 @@ mod tests {
     fn every_mistake_is_listed() {
         let mut rules = Rules::default();
         rules.issuer("".into());
+        rules.leeway(MAX_LEEWAY + Duration::from_nanos(1));
         for scope in ["", "a b", "a\"", "good"] {
             rules.scope(scope.into());
         }
         let mut mistakes = Mistakes::of("introspection");
         rules.check(&mut mistakes);
-        assert_eq!(mistakes.or(()).unwrap_err().mistakes().len(), 5);
+        assert_eq!(mistakes.or(()).unwrap_err().mistakes().len(), 6);
     }
 }

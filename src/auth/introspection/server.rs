@@ -135,6 +135,14 @@ fn judge(status: StatusCode) -> Result<(), BoxError> {
             "the endpoint answered {status}: it does not accept the gateway's own credentials"
         )
         .into()),
+        // That may be the token's doing: whoever sends such must not be able to stop the questions about others.
+        StatusCode::BAD_REQUEST
+        | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::URI_TOO_LONG
+        | StatusCode::UNPROCESSABLE_ENTITY
+        | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            Err(Unusable(format!("the endpoint answered {status}").into()).into())
+        }
         _ => Err(format!("the endpoint answered {status}").into()),
     }
 }

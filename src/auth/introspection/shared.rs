@@ -99,7 +99,7 @@ impl Introspection {
     }
 
     /// The clock difference that is forgiven at `nbf` and `iat`. There is none at `exp`: the server judges it by its
-    /// own clock, and here it ends what is remembered. Default: 60 seconds.
+    /// own clock, and here it ends what is remembered. Default: 60 seconds; at most an hour.
     #[must_use]
     pub fn leeway(self, leeway: Duration) -> Self {
         self.with(|rules| rules.leeway(leeway))

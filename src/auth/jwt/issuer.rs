@@ -14,14 +14,12 @@ use super::{
 };
 use crate::{
     BoxError,
+    auth::{
+        json::NumericDate,
+        terms::{self, Audience, LEEWAY, MAX_LEEWAY},
+    },
     config_error::{ConfigError, Mistakes},
 };
-
-/// The clock difference that is forgiven (RFC 7519 §4.1.4: "no more than a few minutes").
-const LEEWAY: Duration = Duration::from_secs(60);
-
-/// The most that can be forgiven.
-pub(super) const MAX_LEEWAY: Duration = Duration::from_secs(3600);
 
 /// The keys of an issuer: given, or published by it.
 #[derive(Clone, Debug)]
@@ -69,23 +67,13 @@ pub struct Issuer {
     max_lifetime: Option<Duration>,
 }
 
-/// For whom a token must be.
-#[derive(Clone, Debug)]
-enum Audience {
-    /// Not said, which is a mistake (RFC 8725 §3.9).
-    Unset,
-    AnyOf(Vec<String>),
-    AllOf(Vec<String>),
-    Anyone,
-}
-
 impl Issuer {
     /// Tokens whose `iss` is exactly `name`, verified by these keys.
     pub fn new(name: impl AsRef<str>, keys: impl Into<Keys>) -> Self {
         Self {
             name: name.as_ref().into(),
             keys: keys.into(),
-            audience: Audience::Unset,
+            audience: Audience::default(),
             algorithms: None,
             leeway: LEEWAY,
             typ: None,
@@ -125,19 +113,14 @@ impl Issuer {
     /// Accepts tokens whose `aud` names this audience; called again, or one of several.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        match &mut self.audience {
-            Audience::AnyOf(names) | Audience::AllOf(names) => names.push(audience.into()),
-            other => *other = Audience::AnyOf(vec![audience.into()]),
-        }
+        self.audience.add(audience.into());
         self
     }
 
     /// Accepts only tokens whose `aud` names every audience that was given.
     #[must_use]
     pub fn all_audiences(mut self) -> Self {
-        if let Audience::AnyOf(names) = self.audience {
-            self.audience = Audience::AllOf(names);
-        }
+        self.audience.require_all();
         self
     }
 
@@ -145,7 +128,7 @@ impl Issuer {
     /// it here.
     #[must_use]
     pub fn any_audience(mut self) -> Self {
-        self.audience = Audience::Anyone;
+        self.audience.accept_anyone();
         self
     }
 
@@ -221,15 +204,7 @@ impl Issuer {
         if self.name.is_empty() {
             mistakes.add("an issuer has no name; `iss` is compared with it");
         }
-        match &self.audience {
-            Audience::Unset => mistakes.add(format!(
-                "issuer `{name}` has no audience; call `audience` with the name of this service, or `any_audience`"
-            )),
-            Audience::AnyOf(names) | Audience::AllOf(names) if names.iter().any(String::is_empty) => {
-                mistakes.add(format!("issuer `{name}` has an empty audience"));
-            }
-            _ => {}
-        }
+        self.audience.check(&format!("issuer `{name}`"), mistakes);
         if self.algorithms.as_ref().is_some_and(Vec::is_empty) {
             mistakes.add(format!("issuer `{name}` accepts no algorithm"));
         }
@@ -271,20 +246,16 @@ impl Issuer {
 
     /// Whether the token is in force at `now`: what has to be asked of a token each time that it is presented.
     pub(super) fn check_times(&self, times: Times, now: Duration) -> Result<(), Invalid> {
-        let (now, leeway) = (now.as_secs_f64(), self.leeway.as_secs_f64());
-        let refuse = |why| Err(Invalid(why));
+        let leeway = self.leeway;
         match times.exp {
-            None if !self.exp_optional => return refuse("The token has no expiry."),
-            Some(exp) if now >= exp.0 + leeway => return refuse("The token has expired."),
+            None if !self.exp_optional => return Err(Invalid("The token has no expiry.")),
+            Some(exp) if now.as_secs_f64() >= exp.0 + leeway.as_secs_f64() => {
+                return Err(Invalid("The token has expired."));
+            }
             _ => {}
         }
-        if times.nbf.is_some_and(|nbf| now + leeway < nbf.0) {
-            return refuse("The token is not valid yet.");
-        }
-        match times.iat.is_some_and(|iat| now + leeway < iat.0) {
-            true => refuse("The token was issued in the future."),
-            false => Ok(()),
-        }
+        let seconds = |date: Option<NumericDate>| date.map(|it| it.0);
+        terms::has_begun(seconds(times.nbf), seconds(times.iat), now, leeway).map_err(Invalid)
     }
 
     fn check_lifetime(&self, times: Times) -> Result<(), Invalid> {
@@ -300,13 +271,7 @@ impl Issuer {
 
     fn admits_audience(&self, claims: &Claims<'_>) -> bool {
         let held = claims.aud.as_ref().map_or(&[][..], |aud| aud.0.as_slice());
-        let is_held = |name: &String| held.iter().any(|it| it.0 == *name);
-        match &self.audience {
-            Audience::AnyOf(names) => names.iter().any(is_held),
-            Audience::AllOf(names) => names.iter().all(is_held),
-            Audience::Anyone => true,
-            Audience::Unset => false,
-        }
+        self.audience.admits(held)
     }
 }
 

@@ -20,6 +20,9 @@ use crate::{
 /// The largest document that is read.
 const MAX_DOCUMENT: usize = 512 * 1024;
 
+/// The shortest time between fetches that can be set.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// Durations beyond this are cut to it, so that no sum of times overflows.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -86,7 +89,7 @@ impl<S> RemoteJwks<S> {
     }
 
     /// The longest time between refreshes. Default: 10 minutes; a shorter `max-age` of the publisher's counts,
-    /// down to 30 seconds.
+    /// down to 30 seconds. At least a second.
     #[must_use]
     pub fn refresh_every(mut self, every: Duration) -> Self {
         self.schedule.every = every.min(YEAR);
@@ -101,7 +104,7 @@ impl<S> RemoteJwks<S> {
     }
 
     /// How often tokens with an unknown `kid` can cause a fetch: once in this time, and twice at once after a time
-    /// without. Default: 10 seconds.
+    /// without. Default: 10 seconds; at least one.
     #[must_use]
     pub fn cooldown(mut self, cooldown: Duration) -> Self {
         self.schedule.cooldown = cooldown.min(YEAR);
@@ -133,7 +136,7 @@ impl<S> RemoteJwks<S> {
     ///
     /// # Errors
     ///
-    /// When the URL is not absolute or not `https`, when an interval is zero, or outside of a Tokio runtime.
+    /// When the URL is not absolute or not `https`, when an interval is too short, or outside of a Tokio runtime.
     pub fn start<B>(self) -> Result<Jwks, ConfigError>
     where
         S: Service<Request<String>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
@@ -144,8 +147,12 @@ impl<S> RemoteJwks<S> {
     {
         let mut mistakes = Mistakes::of("jwt");
         let place = mistakes.note(self.place());
-        if self.schedule.every.is_zero() || self.schedule.timeout.is_zero() {
-            mistakes.add("the refresh interval and the timeout must be longer than zero");
+        // What clients send decides when to fetch: without a pause they could make the gateway a flood.
+        if self.schedule.every < SECOND || self.schedule.cooldown < SECOND {
+            mistakes.add("the refresh interval and the cooldown must not be shorter than a second");
+        }
+        if self.schedule.timeout.is_zero() {
+            mistakes.add("the timeout must be longer than zero");
         }
         if self.schedule.max_staleness < self.schedule.every {
             mistakes.add("the maximum staleness must not be shorter than the refresh interval");

@@ -17,6 +17,8 @@ const PROBE: Duration = Duration::from_secs(60);
 pub(super) struct Breaker {
     failures: u32,
     open_until: Option<Instant>,
+    /// Whether that is the time of a probe.
+    probing: bool,
 }
 
 impl Breaker {
@@ -26,7 +28,7 @@ impl Breaker {
             Some(until) if now < until => Err(until - now),
             Some(_) => {
                 // One probe: until it lands, nobody else asks.
-                self.open_until = Some(now + PROBE);
+                (self.open_until, self.probing) = (Some(now + PROBE), true);
                 Ok(())
             }
             None => Ok(()),
@@ -41,12 +43,16 @@ impl Breaker {
 
     /// Notes a failure; says how long nobody asks, which is zero while it is closed.
     pub(super) fn failed(&mut self, now: Instant) -> Duration {
+        // Of the questions that were under way when it opened, each says the same once more.
+        if let (Some(until), false) = (self.open_until, self.probing) {
+            return until.saturating_duration_since(now);
+        }
         self.failures = self.failures.saturating_add(1);
         if self.failures < FAILURES {
             return Duration::ZERO;
         }
         let pause = (PAUSE * (1 << (self.failures - FAILURES).min(5))).min(LONGEST);
-        self.open_until = Some(now + pause);
+        (self.open_until, self.probing) = (Some(now + pause), false);
         pause
     }
 }
@@ -81,12 +87,32 @@ mod tests {
 
     #[test]
     #[allow(clippy::disallowed_methods)]
+    fn questions_that_fail_together_are_one_reason_to_pause() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut breaker = Breaker::default();
+        for _ in 0..64 {
+            breaker.failed(start);
+        }
+        assert_eq!(breaker.admit(start), Err(Duration::from_secs(1)));
+        assert!(breaker.admit(at(1)).is_ok(), "a probe");
+        assert_eq!(breaker.failed(at(1)), Duration::from_secs(2), "which doubles it");
+        assert_eq!(breaker.failed(at(1)), Duration::from_secs(2), "and no straggler does");
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods)]
     fn pauses_are_bounded_and_a_lost_probe_does_not_close_it_for_ever() {
         let start = Instant::now();
         let mut breaker = Breaker::default();
-        let longest = (0..100).map(|_| breaker.failed(start)).max();
-        assert_eq!(longest, Some(LONGEST));
-        let later = start + LONGEST;
+        let mut later = start;
+        for _ in 0..100 {
+            assert!(breaker.admit(later).is_ok());
+            let pause = breaker.failed(later);
+            assert!(pause <= LONGEST);
+            later += pause;
+        }
+        assert_eq!(breaker.admit(later - LONGEST), Err(LONGEST));
         assert!(breaker.admit(later).is_ok());
         assert!(breaker.admit(later + PROBE).is_ok());
     }

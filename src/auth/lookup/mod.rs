@@ -108,6 +108,18 @@ pub(crate) struct Settings {
     pub(crate) stale_if_error: Duration,
 }
 
+impl Settings {
+    fn bounded(self) -> Self {
+        Self {
+            ttl: self.ttl.min(YEAR),
+            negative_ttl: self.negative_ttl.min(YEAR),
+            timeout: self.timeout.min(YEAR),
+            stale_if_error: self.stale_if_error.min(YEAR),
+            ..self
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -150,11 +162,15 @@ struct Flight<V> {
 
 type Outcome<V> = Result<Known<V>, Undecided>;
 
+/// Times beyond this are cut to it, so that no sum of times overflows.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// When to ask again because too many questions are open.
 const BUSY: Duration = Duration::from_secs(1);
 
 impl<V: Clone + Send + Sync + 'static> Lookup<V> {
     pub(crate) fn new(name: &'static str, settings: Settings, clock: Clock) -> Self {
+        let settings = settings.bounded();
         Self(Arc::new(Shared {
             name,
             settings,

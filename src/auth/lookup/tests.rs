@@ -217,3 +217,19 @@ async fn answers_that_cannot_be_used_do_not_stop_the_questions() {
     }
     assert_eq!(source.asked(), 20);
 }
+
+#[tokio::test]
+async fn no_time_is_too_long_to_be_added_to_another() {
+    let longest = Duration::MAX;
+    let times =
+        Settings { ttl: longest, negative_ttl: longest, timeout: longest, ..Settings::default() };
+    let (lookup, time) = lookup(Settings { stale_if_error: longest, ..times });
+    let source = Source::default();
+    assert_eq!(ask(&lookup, &source, Ok(ALICE)).await.unwrap(), Known::Good("alice"));
+    let other = lookup.ask(key(2), source.asking());
+    source.answer(Ok(Answer::Bad));
+    assert_eq!(other.await.unwrap(), Known::Bad);
+    time.advance(Duration::from_secs(366 * 24 * 3600));
+    assert_eq!(lookup.known(&key(1)), None, "a year is as good as for ever");
+    assert!(ask(&lookup, &source, Err("down".into())).await.is_ok());
+}

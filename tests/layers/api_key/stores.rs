@@ -101,6 +101,22 @@ async fn key_05_a_store_that_is_down_denies_with_503_but_for_keys_that_are_remem
 }
 
 #[tokio::test]
+async fn key_05_a_key_that_is_remembered_by_an_older_digest_needs_no_store() {
+    let key = mint();
+    let store = Store::of(key.record("paula"));
+    let (keys, time) = store.keys();
+    let moving = Hashing::with_pepper([1; 32]).unwrap().or(Hashing::sha256());
+    let layer = over(keys).hashing(moving);
+    assert_eq!(status(&layer, with_key(key.reveal())).await, 200);
+    assert_eq!(store.asked(), 2);
+    store.down(true);
+    // it is no longer remembered that there is no key of the newer digest
+    time.advance(Duration::from_secs(29));
+    assert_eq!(status(&layer, with_key(key.reveal())).now_or_never(), Some(200));
+    assert_eq!(store.asked(), 2);
+}
+
+#[tokio::test]
 async fn key_05_by_choice_a_known_key_outlives_its_time_while_the_store_is_down() {
     let key = mint();
     let store = Store::of(key.record("paula").with_expiry(NOW + Duration::from_secs(50)));

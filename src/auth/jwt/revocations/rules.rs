@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 
 use super::TokenId;
-use crate::auth::jwt::issuer::MAX_LEEWAY;
+use crate::auth::terms::MAX_LEEWAY;
 
 /// A writer copies one part of the list, so that readers never wait.
 const PARTS: usize = 64;
