@@ -74,8 +74,11 @@ async fn nobody_is_asked_who_it_is_and_somebody_is_told_what_it_lacks() {
     let refused = |who| layer.layer(echo()).oneshot(request("GET", "/", who));
 
     for nobody in [None, Some(Identity::anonymous().with_scope("read"))] {
+        let unseen = nobody.is_none();
         let answer = refused(nobody).await.unwrap();
         assert_eq!(answer.headers()["www-authenticate"], "Bearer realm=\"shop\"");
+        let cause = answer.extensions().get::<Rejection>().unwrap().cause().unwrap().to_string();
+        assert_eq!(cause.contains("authentication stands outside"), unseen, "{cause}");
         let problem = assert_problem(answer, 401, "unauthenticated").await;
         assert_eq!(problem["lacks"], Value::Null);
     }

@@ -110,7 +110,11 @@ impl Require {
                 Rejection::forbidden("You may not do this.").with_member("lacks", what)
             }
         };
-        rejection.caused_by(cause.into())
+        let mut cause = cause.into();
+        if head.get::<Identity>().is_none() {
+            cause += "; the request has no identity: authentication stands outside of this layer";
+        }
+        rejection.caused_by(cause)
     }
 }
 
