@@ -263,7 +263,7 @@ async fn bearer_tokens_of_three_kinds_each_go_to_the_scheme_they_are_for() {
         (good.as_str(), Ok("jwt \"alice\""), 0),
         (&forged, Err("jwt"), 0),
         (&foreign, Err("jwt"), 0),
-        (key.reveal(), Ok("api-key \"paula\""), 0),
+        (key.reveal(), Ok("api_key \"paula\""), 0),
         (unknown.reveal(), Err("api_key"), 0),
         (&no_key, Err("api_key"), 0),
         ("opaque", Ok("introspection \"grace\""), 1),
