@@ -78,7 +78,7 @@ async fn nobody_is_asked_who_it_is_and_somebody_is_told_what_it_lacks() {
         let answer = refused(nobody).await.unwrap();
         assert_eq!(answer.headers()["www-authenticate"], "Bearer realm=\"shop\"");
         let cause = answer.extensions().get::<Rejection>().unwrap().cause().unwrap().to_string();
-        assert_eq!(cause.contains("authentication stands outside"), unseen, "{cause}");
+        assert_eq!(cause.contains("authentication has to stand outside"), unseen, "{cause}");
         let problem = assert_problem(answer, 401, "unauthenticated").await;
         assert_eq!(problem["lacks"], Value::Null);
     }

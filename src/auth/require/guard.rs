@@ -112,7 +112,8 @@ impl Require {
         };
         let mut cause = cause.into();
         if head.get::<Identity>().is_none() {
-            cause += "; the request has no identity: authentication stands outside of this layer";
+            cause +=
+                "; the request has no identity: authentication has to stand outside of this layer";
         }
         rejection.caused_by(cause)
     }
