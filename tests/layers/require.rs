@@ -93,6 +93,18 @@ async fn nobody_is_asked_who_it_is_and_somebody_is_told_what_it_lacks() {
 }
 
 #[tokio::test]
+async fn who_came_by_an_api_key_is_not_told_of_tokens() {
+    let layer = one(scope("orders:write")).realm("shop").unwrap();
+    let who = Identity::new("api_key", "paula").with_scope("orders:read");
+    let answer = layer.layer(echo()).oneshot(request("GET", "/", Some(who))).await.unwrap();
+    let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
+    assert!(challenge.starts_with("ApiKey realm=\"shop\", error=\"insufficient_scope\""));
+    assert!(challenge.ends_with(", scope=\"orders:write\""), "{challenge}");
+    let problem = assert_problem(answer, 403, "forbidden").await;
+    assert_eq!(problem["detail"], "The API key lacks a scope that this resource needs.");
+}
+
+#[tokio::test]
 async fn a_refusal_tells_the_kind_of_what_is_lacking_and_nothing_of_its_value() {
     for (rule, lacks) in [
         (role("s3cret"), "role"),
