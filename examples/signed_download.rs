@@ -7,6 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 use axum::{
     Router,
     extract::{Path, Query, State},
+    http::StatusCode,
     routing::get,
 };
 use tower_gateway::{
@@ -34,10 +35,13 @@ async fn link(
     State(signer): State<UrlSigner>,
     Path(file): Path<String>,
     Query(wish): Query<Wish>,
-) -> Result<String, String> {
+) -> Result<String, (StatusCode, String)> {
     let url = format!("{ORIGIN}/files/{file}?disposition=attachment");
     let link = Link::get(url, Duration::from_secs(wish.seconds)).subject("ada");
-    signer.sign(link).map(|it| format!("{it}\n")).map_err(|why| why.to_string())
+    signer
+        .sign(link)
+        .map(|it| format!("{it}\n"))
+        .map_err(|why| (StatusCode::BAD_REQUEST, why.to_string()))
 }
 
 /// Only reached with a link; the signature is gone from the URL.

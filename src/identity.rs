@@ -41,7 +41,7 @@ struct Parts {
 }
 
 impl Identity {
-    /// The principal `subject`, authenticated by `scheme` ("jwt", "api-key").
+    /// The principal `subject`, authenticated by `scheme`: the name of the guard, such as "jwt" or "api_key".
     pub fn new(scheme: &'static str, subject: impl Into<Box<str>>) -> Self {
         Self(Arc::new(Parts {
             scheme,

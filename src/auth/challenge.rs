@@ -79,6 +79,19 @@ impl Challenge {
         Self::new(&API_KEY, realm)
     }
 
+    /// For the same space, to somebody whom this scheme has authenticated: in the scheme's words, if it has its own.
+    #[cfg(feature = "require")]
+    pub(super) fn spoken_by(&self, scheme: &str) -> Self {
+        let words = match scheme {
+            #[cfg(feature = "api-key")]
+            "api_key" => &API_KEY,
+            _ => self.words,
+        };
+        let realm = &self.bare.as_bytes()[self.words.scheme.len()..];
+        let bare = [words.scheme.as_bytes(), realm].concat();
+        Self { bare: HeaderValue::try_from(bare).unwrap_or_else(|_| self.bare.clone()), words }
+    }
+
     fn new(words: &'static Words, realm: &str) -> Result<Self, ConfigError> {
         let bare = format!("{} realm=\"{realm}\"", words.scheme);
         match HeaderValue::try_from(bare) {

@@ -102,7 +102,7 @@ pub(crate) fn checked_url(
         (Some(scheme), Some(host)) if *scheme == Scheme::HTTP => {
             match http_allowed || is_loopback(host) {
                 true => Ok(uri),
-                false => refuse("must be https; or call `allow_http`"),
+                false => refuse("must be https; or, for a network that you trust, `allow_http`"),
             }
         }
         _ => refuse("must begin with https://"),

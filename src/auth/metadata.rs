@@ -48,7 +48,8 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// When the issuer's name is no `https` URL, or one with a user, a query or a fragment (RFC 8414 §2).
+    /// When the issuer's name is no `https` URL, or one with a user, a query or a fragment (RFC 8414 §2), or the URL
+    /// of its metadata.
     pub(crate) fn of(
         concern: &'static str,
         member: &'static str,
@@ -56,6 +57,10 @@ impl Directory {
         http_allowed: bool,
     ) -> Result<Self, ConfigError> {
         let uri = fetch::checked_url(concern, "the issuer's URL", issuer, http_allowed)?;
+        if uri.path().contains("/.well-known/") {
+            let why = "give the issuer's name, as its tokens have it in `iss`, and not the URL of its metadata";
+            return Err(ConfigError::new(concern, why));
+        }
         let metadata = places(&uri).filter(|_| !issuer.contains(['?', '#']));
         let metadata = metadata.ok_or_else(|| {
             ConfigError::new(concern, "an issuer's URL has neither query nor fragment nor user")
@@ -196,6 +201,7 @@ mod tests {
             "https://id.example?",
             "https://id.example/#a",
             "https://user@id.example/",
+            "https://id.example/.well-known/openid-configuration",
             "",
         ] {
             assert!(Directory::of("test", "jwks_uri", bad, false).is_err(), "{bad}");

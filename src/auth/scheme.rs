@@ -31,6 +31,10 @@ pub trait Scheme: Guard<Pass: Send> + Send + Sync + 'static {
 ///
 /// What it takes to combine layers: [`first_of`](super::first_of), [`all_of`](super::all_of),
 /// [`optional`](super::optional).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no layer that authenticates",
+    note = "one of your own is a `GuardLayer` whose guard is a `Scheme` too"
+)]
 pub trait SchemeLayer {
     /// Its scheme.
     type Scheme: Scheme;

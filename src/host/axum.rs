@@ -1,8 +1,13 @@
 //! Extractors: what the layers left in the request's extensions, as arguments of axum handlers.
+//!
+//! A handler that takes [`Identity`], [`Claims`] or [`ClientIp`] relies on the layer that sets it: without, the answer
+//! is 500. Behind `optional`, where some clients are nobody, take an `Option` of it.
+
+use std::convert::Infallible;
 
 use axum::{
     body::Body,
-    extract::FromRequestParts,
+    extract::{FromRequestParts, OptionalFromRequestParts},
     response::{IntoResponse, Response},
 };
 use http::{Request, request::Parts};
@@ -44,6 +49,33 @@ impl<S: Sync> FromRequestParts<S> for ClientIp {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
         extension(parts, "no `ClientIpLayer` has set a `ClientIp`")
+    }
+}
+
+/// `None` when no authentication layer has set one: for what `optional` lets through.
+impl<S: Sync> OptionalFromRequestParts<S> for Identity {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get().cloned())
+    }
+}
+
+/// `None` when no layer has read claims of this type: for what `optional` lets through.
+impl<C: Send + Sync + 'static, S: Sync> OptionalFromRequestParts<S> for Claims<C> {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get().cloned())
+    }
+}
+
+/// `None` when there is no `ClientIpLayer`.
+impl<S: Sync> OptionalFromRequestParts<S> for ClientIp {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get().cloned())
     }
 }
 

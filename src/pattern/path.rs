@@ -59,6 +59,14 @@ impl Pattern {
             if segment.contains(['{', '}']) {
                 return Err(format!("`{segment}`: a capture is a whole segment, {{name}}"));
             }
+            // What captures look like elsewhere would never match anything here.
+            if let Some(name) = segment.strip_prefix(':') {
+                return Err(format!("`{segment}`: a capture is written {{{name}}}"));
+            }
+            if let Some(name) = segment.strip_prefix('*') {
+                let name = if name.is_empty() { "rest" } else { name };
+                return Err(format!("`{segment}`: what follows is captured by {{*{name}}}"));
+            }
             self.segments.push(Segment::Literal(segment.into()));
             return Ok(());
         };
@@ -132,6 +140,9 @@ mod tests {
             "/caf\u{e9}",
             "/a?b",
             "/a#b",
+            "/users/:id",
+            "/files/*rest",
+            "/files/*",
         ];
         for text in exact {
             assert!(Pattern::parse(text, false).is_err(), "{text}");

@@ -180,7 +180,7 @@ impl<K> Limit<K> {
 fn without<K>() -> Rejection {
     let key = std::any::type_name::<K>();
     Rejection::forbidden("This request cannot be attributed to a client.")
-        .caused_by(format!("the request has no {key} to count by"))
+        .caused_by(format!("the request has no {key} to count by: the layer that sets it has to stand outside of this one; or see `MissingKey`"))
 }
 
 impl<K> fmt::Debug for Limit<K> {

@@ -302,7 +302,8 @@ async fn jwks_06_one_bad_key_does_not_spoil_the_set() {
     let secret = Signer::secret("HS256", &tokens::SECRET);
     assert_eq!(gate.at_once(&secret), 401, "a secret was published");
     let off = Signer::generate("ES256").kid("off");
-    assert_eq!(gate.at_once(&off), 401);
+    // not at once: one back end finds such a key when the set is read, the other when a token is verified
+    assert_eq!(gate.status(&off).await, 401);
     let confused = Signer::secret("HS256", &es256().der()).kid("ec");
     assert_eq!(gate.at_once(&confused), 401);
 }

@@ -138,6 +138,29 @@ async fn every_algorithm_verifies_by_jwk_and_by_pem() {
     }
 }
 
+/// With both back ends on, the library beneath panics for whoever asks for the provider of the process.
+#[cfg(all(feature = "crypto-aws-lc", feature = "crypto-rust"))]
+#[tokio::test]
+async fn the_provider_of_the_process_is_never_asked() {
+    let theirs = || {
+        jsonwebtoken::crypto::sign(
+            b"",
+            &jsonwebtoken::EncodingKey::from_secret(&SECRET),
+            jsonwebtoken::Algorithm::HS256,
+        )
+    };
+    assert!(
+        std::panic::catch_unwind(theirs).is_err(),
+        "there is a provider, so this tests nothing"
+    );
+    let (layer, _) = public_keys();
+    for signer in [rs256(), es256()] {
+        assert_accepted(&layer, &signer.token(&claims())).await;
+        assert_refused(&layer, &Signer::generate("ES256").token(&claims()), "another key").await;
+    }
+    assert_accepted(&secret(), &hs256(&claims())).await;
+}
+
 /// RFC 7519 §3.1 is the token of RFC 7515 A.1, in which `exp` is 1300819380 and `iss` is joe.
 #[tokio::test]
 async fn the_examples_of_rfc_7515() {

@@ -19,8 +19,10 @@ use tower::{ServiceBuilder, ServiceExt};
 use tower_gateway::{
     auth::{
         jwt::{Issuer, JwtLayer, KeySet},
+        optional,
         require::{self, RequireLayer, Rules},
     },
+    client_ip::ClientIp,
     clock::Clock,
     identity::{Claims, Identity},
     key::{self, Key},
@@ -146,6 +148,25 @@ async fn a_handler_takes_the_claims_that_were_verified() {
     assert_problem(ask(app, Some(other_shape)).await, 401, "unauthenticated").await;
     // Without the layer there is no evidence, and the handler is not reached.
     assert_problem(ask(bare, None).await, 500, "internal").await;
+}
+
+#[tokio::test]
+async fn a_handler_behind_optional_may_take_nobody() {
+    let keys = KeySet::from_jwks(tokens::jwks([tokens::es256()])).unwrap();
+    let issuer = Issuer::new(tokens::ISSUER, keys).audience(tokens::AUDIENCE);
+    let greet =
+        async |who: Option<Identity>, staff: Option<Claims<Staff>>, ip: Option<ClientIp>| {
+            let name = who.map_or("nobody".to_owned(), |it| it.subject().to_owned());
+            format!("{name} {:?} {}", staff.map(|it| it.department.clone()), ip.is_some())
+        };
+    let gate = optional(JwtLayer::new(issuer).unwrap().typed::<Staff>());
+    let app = Router::new().route("/", get(greet)).layer(gate);
+    let good = tokens::es256().token(&tokens::claims_with("department", "engines".into()));
+    let answer = app.clone().oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(text(answer).await, "nobody None false");
+    let request = Request::get("/").header("authorization", format!("Bearer {good}"));
+    let answer = app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(text(answer).await, "alice Some(\"engines\") false");
 }
 
 #[tokio::test]

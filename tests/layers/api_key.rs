@@ -118,7 +118,7 @@ async fn the_identity_goes_on_and_the_key_does_not() {
     let record = key.record("paula").with_plan("gold").with_scopes(["a", "b"]);
     let layer = over(MemoryKeys::new([record]).unwrap());
     let answer = layer.layer(inner).oneshot(with_key(key.reveal())).await.unwrap();
-    assert_eq!(text(answer).await, "api-key paula Some(\"gold\") [\"a\", \"b\"]");
+    assert_eq!(text(answer).await, "api_key paula Some(\"gold\") [\"a\", \"b\"]");
 }
 
 #[tokio::test]

@@ -18,7 +18,10 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_gateway::{
     Identity, Rejection,
     auth::{
-        Challenge, Scheme, SchemeLayer, all_of, first_of,
+        Challenge, Scheme, SchemeLayer, all_of,
+        api_key::{ApiKeyLayer, KeyFactory, MemoryKeys},
+        first_of,
+        introspection::{Introspection, IntrospectionLayer},
         jwt::{Algorithm, Issuer, JwtLayer, KeySet},
         optional,
         require::{RequireLayer, authenticated},
@@ -28,12 +31,14 @@ use tower_gateway::{
     guard::{Guard, GuardLayer, Head, Pass, Verdict},
     identity::Claims,
     key::{self, Key, KeyWriter},
-    rate_limit::{Quota, RateLimitLayer},
+    rate_limit::{MissingKey, Quota, RateLimitLayer},
     test_util::Contract,
 };
 
 use crate::support::{
-    assert_problem, text,
+    assert_problem,
+    authorization_server::AuthorizationServer,
+    text,
     tokens::{AUDIENCE, ISSUER, SECRET, Signer, claims, claims_with, hs256},
 };
 
@@ -236,6 +241,47 @@ async fn the_bearer_dispatcher_judges_tokens_by_their_form() {
         let no = ask(&layer, with(&[("authorization", "Bearer bad")])).await.unwrap_err();
         assert_eq!((refused_by(&no), opaque.asked()), (Some("opaque"), 2));
         assert_problem(no, 401, "unauthenticated").await;
+    }
+}
+
+#[tokio::test]
+async fn bearer_tokens_of_three_kinds_each_go_to_the_scheme_they_are_for() {
+    let clock = Clock::manual().0;
+    let server = AuthorizationServer::new(&clock);
+    server.issue("opaque", json!({ "sub": "grace" }));
+    let endpoint = Introspection::at("https://id.example/introspect", server.client());
+    let opaque = endpoint.client_secret_basic("gateway", "hunter2").clock(clock.clone());
+    let opaque = IntrospectionLayer::new(opaque.build().unwrap().any_audience()).unwrap();
+    let factory = KeyFactory::new("acme").unwrap();
+    let (key, unknown) = (factory.mint().unwrap(), factory.mint().unwrap());
+    let keys = MemoryKeys::new([key.record("paula")]).unwrap();
+    let keys = ApiKeyLayer::new(keys).minted_by(&factory).bearer().clock(clock);
+    let layer = first_of((jwt(), keys, opaque));
+
+    let (good, forged) = (hs256(&claims()), Signer::secret("HS256", &[8; 32]).token(&claims()));
+    let foreign = hs256(&claims_with("iss", json!(OTHER)));
+    let no_key = key.reveal().replacen("acme_", "acme_x", 1);
+    let rows = [
+        (good.as_str(), Ok("jwt \"alice\""), 0),
+        (&forged, Err("jwt"), 0),
+        (&foreign, Err("jwt"), 0),
+        (key.reveal(), Ok("api_key \"paula\""), 0),
+        (unknown.reveal(), Err("api_key"), 0),
+        (&no_key, Err("api_key"), 0),
+        ("opaque", Ok("introspection \"grace\""), 1),
+        ("opaque", Ok("introspection \"grace\""), 1),
+        ("guessed", Err("introspection"), 2),
+    ];
+    for (token, expected, asked) in rows {
+        match (ask(&layer, with(&[("authorization", &bearer(token))])).await, expected) {
+            (Ok(seen), Ok(who)) => assert_eq!(seen, format!("/orders [] {who}")),
+            (Err(no), Err(scheme)) => {
+                assert_eq!(refused_by(&no), Some(scheme), "{token}");
+                assert_problem(no, 401, "unauthenticated").await;
+            }
+            (answer, _) => panic!("{token}: {:?}", answer.map_err(|it| it.status())),
+        }
+        assert_eq!(server.asked(), asked, "{token}");
     }
 }
 
@@ -564,6 +610,30 @@ async fn anonymous_clients_have_a_plan_and_no_subject() {
     let staff = RequireLayer::new(authenticated()).unwrap();
     let answer = layer.layer(staff.layer(echo())).oneshot(with(&[])).await.unwrap();
     assert_problem(answer, 401, "unauthenticated").await;
+}
+
+#[tokio::test]
+async fn the_plan_of_anonymous_clients_reaches_the_rate_limiter() {
+    let free = |head: Head<'_>, key: &mut KeyWriter| {
+        let free = head.get::<Identity>()?.plan() == Some("free");
+        free.then(|| key::header("x-client").write(head, key))?
+    };
+    let limit = RateLimitLayer::new(Quota::per_hour(2), free).missing_key(MissingKey::Skip);
+    let gate = optional(jwt()).anonymous_plan("free").layer(limit.layer(echo()));
+    let token = bearer(&hs256(&claims()));
+    let statuses = async |fields: &[(&'static str, &str)]| {
+        let mut all = Vec::new();
+        for _ in 0..3 {
+            all.push(gate.clone().oneshot(with(fields)).await.unwrap().status().as_u16());
+        }
+        all
+    };
+    assert_eq!(statuses(&[("x-client", "a")]).await, [200, 200, 429]);
+    assert_eq!(statuses(&[("x-client", "b")]).await, [200, 200, 429], "a limit for each");
+    let known = [("x-client", "a"), ("authorization", &token)];
+    assert_eq!(statuses(&known).await, [200; 3], "who is known has no such plan");
+    let bad = [("x-client", "c"), ("authorization", "Bearer x")];
+    assert_eq!(statuses(&bad).await, [401; 3], "and a bad credential is no way to it");
 }
 
 #[tokio::test]

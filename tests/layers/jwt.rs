@@ -332,6 +332,8 @@ async fn claims_that_do_not_fit_are_refused() {
     for department in [json!(5), Value::Null] {
         let unfit = with_token(&hs256(&claims_with("department", department)));
         let answer = layer.layer(inner).oneshot(unfit).await.unwrap();
+        let cause = answer.extensions().get::<Rejection>().unwrap().cause().unwrap().to_string();
+        assert!(cause.ends_with("Staff"), "the operator reads which type: {cause}");
         assert_problem(answer, 401, "unauthenticated").await;
     }
 }
@@ -367,6 +369,9 @@ fn every_mistake_is_listed() {
     ]);
     assert_eq!(error.unwrap_err().mistakes().len(), 5);
     assert!(JwtLayer::any_of([]).is_err());
+    let other = Issuer::new("a", keys()).audience("x").algorithms([Algorithm::RS256]);
+    let error = JwtLayer::new(other).unwrap_err().to_string();
+    assert!(error.contains("no key for the algorithms"), "{error}");
     assert!(JwtLayer::new(issuer()).unwrap().realm("\"").is_err());
     assert!(KeySet::from_jwks(r#"{"keys":[]}"#).is_err());
 }

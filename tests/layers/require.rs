@@ -74,8 +74,11 @@ async fn nobody_is_asked_who_it_is_and_somebody_is_told_what_it_lacks() {
     let refused = |who| layer.layer(echo()).oneshot(request("GET", "/", who));
 
     for nobody in [None, Some(Identity::anonymous().with_scope("read"))] {
+        let unseen = nobody.is_none();
         let answer = refused(nobody).await.unwrap();
         assert_eq!(answer.headers()["www-authenticate"], "Bearer realm=\"shop\"");
+        let cause = answer.extensions().get::<Rejection>().unwrap().cause().unwrap().to_string();
+        assert_eq!(cause.contains("authentication has to stand outside"), unseen, "{cause}");
         let problem = assert_problem(answer, 401, "unauthenticated").await;
         assert_eq!(problem["lacks"], Value::Null);
     }
@@ -87,6 +90,18 @@ async fn nobody_is_asked_who_it_is_and_somebody_is_told_what_it_lacks() {
     assert_eq!(problem["lacks"], "scope");
     let writer = alice().with_scope("orders:write read");
     assert_eq!(refused(Some(writer)).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn who_came_by_an_api_key_is_not_told_of_tokens() {
+    let layer = one(scope("orders:write")).realm("shop").unwrap();
+    let who = Identity::new("api_key", "paula").with_scope("orders:read");
+    let answer = layer.layer(echo()).oneshot(request("GET", "/", Some(who))).await.unwrap();
+    let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
+    assert!(challenge.starts_with("ApiKey realm=\"shop\", error=\"insufficient_scope\""));
+    assert!(challenge.ends_with(", scope=\"orders:write\""), "{challenge}");
+    let problem = assert_problem(answer, 403, "forbidden").await;
+    assert_eq!(problem["detail"], "The API key lacks a scope that this resource needs.");
 }
 
 #[tokio::test]

@@ -176,7 +176,8 @@ impl<C: Send + Sync + 'static> ApiKey<C> {
                 Some(claims) => Some(Claims::new(claims)),
                 None => {
                     let why = "The API key's claims are not those that are needed.";
-                    return Err(self.shared.challenge.invalid_token(why));
+                    let cause = format!("the claims are no {}", std::any::type_name::<C>());
+                    return Err(self.shared.challenge.invalid_token(why).caused_by(cause));
                 }
             },
         };

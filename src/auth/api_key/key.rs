@@ -143,7 +143,7 @@ fn identity(record: &KeyRecord) -> Identity {
         }
     }
     let claims = Value::Object(claims).to_string();
-    let mut identity = Identity::new("api-key", &*record.consumer).with_claims(claims);
+    let mut identity = Identity::new("api_key", &*record.consumer).with_claims(claims);
     if let Some(plan) = &record.plan {
         identity = identity.with_plan(&**plan);
     }
@@ -238,7 +238,7 @@ mod tests {
             .unwrap();
         let key = Key::new(record).unwrap();
         let who = key.judge(seconds(1), None).unwrap();
-        assert_eq!((who.scheme(), who.subject(), who.plan()), ("api-key", "paula", Some("gold")));
+        assert_eq!((who.scheme(), who.subject(), who.plan()), ("api_key", "paula", Some("gold")));
         assert!(who.has_scope("a") && who.has_scope("b"));
         let expected = serde_json::json!({
             "sub": "paula", "key_id": "1", "plan": "gold", "scope": "a b", "team": {"name": "x"},

@@ -12,6 +12,10 @@ use crate::{
 };
 
 /// Two to six layers that authenticate, as a tuple.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no tuple of two to six layers that authenticate",
+    note = "write `first_of((jwt, keys))`, in two pairs of parentheses; combinations combine again"
+)]
 pub trait Layers {
     /// Their schemes.
     type Schemes: Schemes;

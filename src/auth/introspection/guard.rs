@@ -121,7 +121,8 @@ impl<C: Send + Sync + 'static> Introspect<C> {
                 Some(claims) => Some(Claims::new(claims)),
                 None => {
                     let why = "The token's claims are not those that are needed.";
-                    return Err(self.shared.challenge.invalid_token(why));
+                    let cause = format!("the claims are no {}", std::any::type_name::<C>());
+                    return Err(self.shared.challenge.invalid_token(why).caused_by(cause));
                 }
             },
         };

@@ -202,7 +202,12 @@ impl<C: Send + Sync + 'static> Jwt<C> {
             return Ok(None);
         };
         let unfit = Invalid("The token's claims are not those that are needed.");
-        let claims = read(token.identity.claims_json()).ok_or_else(|| self.refusal(unfit))?;
-        Ok(Some(Claims::new(claims)))
+        match read(token.identity.claims_json()) {
+            Some(claims) => Ok(Some(Claims::new(claims))),
+            None => {
+                let cause = format!("the claims are no {}", std::any::type_name::<C>());
+                Err(self.refusal(unfit).caused_by(cause))
+            }
+        }
     }
 }

@@ -39,6 +39,14 @@ impl Keys {
             Self::Remote(_) => true,
         }
     }
+
+    /// Whether one of them serves one of the chosen algorithms; of those that are to come, one may.
+    fn may_serve(&self, chosen: Option<&[Algorithm]>) -> bool {
+        match self {
+            Self::Fixed(keys) => keys.serves_any(chosen),
+            Self::Remote(_) => true,
+        }
+    }
 }
 
 impl From<KeySet> for Keys {
@@ -84,11 +92,13 @@ impl Issuer {
     }
 
     /// Tokens of the issuer whose URL is `url`, which is their `iss` to the letter, verified by the keys that its
-    /// metadata lead to: [`Jwks::discover`] with its default settings, started on the current Tokio runtime.
+    /// metadata lead to: [`Jwks::discover`] with its default settings, started on the current Tokio runtime. For
+    /// other settings, plain `http` among them: `Issuer::new(url, Jwks::discover(url, client).allow_http().start()?)`.
     ///
     /// # Errors
     ///
-    /// When the URL is not absolute or not `https`, or outside of a Tokio runtime.
+    /// When the URL is not absolute, not `https` (but for loopback), or that of the metadata themselves; or outside
+    /// of a Tokio runtime.
     pub fn discover<S, B>(url: impl AsRef<str>, client: S) -> Result<Self, ConfigError>
     where
         S: Service<Request<String>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
@@ -125,14 +135,14 @@ impl Issuer {
     }
 
     /// Accepts tokens that were issued for anyone, other services included: whoever receives a token can then use
-    /// it here.
+    /// it here. What [`audience`](Self::audience) said before does not count any more.
     #[must_use]
     pub fn any_audience(mut self) -> Self {
         self.audience.accept_anyone();
         self
     }
 
-    /// Accepts only these algorithms. A key that names its own serves that one alone; one that names none serves
+    /// Accepts only these algorithms; it is a mistake when no key that is known from the start serves one. A key that names its own serves that one alone; one that names none serves
     /// those of its kind that are listed here.
     #[must_use]
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
@@ -207,6 +217,8 @@ impl Issuer {
         self.audience.check(&format!("issuer `{name}`"), mistakes);
         if self.algorithms.as_ref().is_some_and(Vec::is_empty) {
             mistakes.add(format!("issuer `{name}` accepts no algorithm"));
+        } else if !self.keys.may_serve(self.chosen_algorithms()) {
+            mistakes.add(format!("issuer `{name}` has no key for the algorithms that it accepts"));
         }
         if self.leeway > MAX_LEEWAY {
             mistakes.add(format!("issuer `{name}` has a leeway of more than an hour"));

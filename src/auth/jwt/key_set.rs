@@ -132,6 +132,11 @@ impl KeySet {
         self.document
     }
 
+    /// Whether there is a key for one of these algorithms, or for any.
+    pub(super) fn serves_any(&self, chosen: Option<&[Algorithm]>) -> bool {
+        Algorithm::ALL.iter().any(|it| self.keys.iter().any(|key| key.serves(*it, chosen)))
+    }
+
     /// Whether there is a key that only a cryptographic back end can verify with.
     pub(super) fn need_back_end(&self) -> bool {
         self.keys.iter().any(Key::needs_back_end)

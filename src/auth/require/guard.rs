@@ -96,21 +96,27 @@ impl Require {
         lacking: Option<(&Rule, &Rule)>,
         cause: impl Into<String>,
     ) -> Rejection {
-        let nobody = head.get::<Identity>().is_none_or(Identity::is_anonymous);
+        let known = head.get::<Identity>().filter(|it| !it.is_anonymous());
         let rejection = match lacking {
-            _ if nobody => self.challenge.missing(),
+            _ if known.is_none() => self.challenge.missing(),
             Some((rule, part)) if matches!(part.kind, Kind::Scopes { .. }) => {
                 let mut scopes = Vec::new();
                 rule.needed_scopes(&mut scopes);
                 part.needed_scopes(&mut scopes);
-                self.challenge.insufficient_scope(&scopes.join(" ")).with_member("lacks", "scope")
+                let challenge = self.challenge.spoken_by(known.map_or("", Identity::scheme));
+                challenge.insufficient_scope(&scopes.join(" ")).with_member("lacks", "scope")
             }
             lacking => {
                 let what = lacking.map_or("permission", |(_, part)| part.kind.lacks());
                 Rejection::forbidden("You may not do this.").with_member("lacks", what)
             }
         };
-        rejection.caused_by(cause.into())
+        let mut cause = cause.into();
+        if head.get::<Identity>().is_none() {
+            cause +=
+                "; the request has no identity: authentication has to stand outside of this layer";
+        }
+        rejection.caused_by(cause)
     }
 }
 

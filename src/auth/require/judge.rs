@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(says(&rule().or(anyone()), Some(&twice)), "yes");
         let typed = claims(|_: &Other, _| true);
         assert_eq!(says(&typed.clone().not(), Some(&alice())), "cannot tell");
-        assert_eq!(says(&typed, Some(&Identity::new("api-key", "a"))), "cannot tell");
+        assert_eq!(says(&typed, Some(&Identity::new("api_key", "a"))), "cannot tell");
     }
 
     #[test]

@@ -89,7 +89,8 @@ pub fn any_role<T: Into<Box<str>>>(roles: impl IntoIterator<Item = T>) -> Rule {
     Rule::of(Kind::Role(Test::Has(roles))).not_empty()
 }
 
-/// Who was authenticated by this scheme: "jwt", "api-key".
+/// Who was authenticated by this scheme: "jwt", "introspection", "api_key", "signed_url", or one of yours, by the name
+/// that it gives its [`Identity`].
 pub fn scheme(scheme: impl Into<Box<str>>) -> Rule {
     Rule::of(Kind::Scheme(scheme.into()))
 }

@@ -78,6 +78,9 @@ impl Rules {
     }
 
     /// For this path, with any method and whoever asks: [`anyone`].
+    ///
+    /// A scheme outside of this layer refuses who brings no credential before any rule is asked; to let such
+    /// requests come here, wrap it: `optional(jwt)`.
     #[must_use]
     pub fn public(self, path: impl Into<String>) -> Self {
         self.any(path, anyone())

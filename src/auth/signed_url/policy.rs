@@ -184,7 +184,7 @@ fn name_of_host(head: Head<'_>) -> Result<&str, Refusal> {
 /// Whoever the link is for, by the word of the key; nobody but its bearer, if it does not say.
 fn identity(key: &VerifyingKey, subject: Option<Cow<'_, str>>) -> Identity {
     let subject = subject.unwrap_or(Cow::Borrowed(key.id()));
-    Identity::new("signed-url", subject.into_owned()).with_issuer(key.shared_id())
+    Identity::new("signed_url", subject.into_owned()).with_issuer(key.shared_id())
 }
 
 #[cfg(test)]

@@ -176,7 +176,9 @@ fn check(link: &Link, mistakes: &mut Mistakes) {
 
 /// The URL in its parts.
 fn target(url: &str) -> Result<Uri, ConfigError> {
-    let uri: Uri = url.parse().map_err(|_| mistake("the URL cannot be read"))?;
+    let uri: Uri = url.parse().map_err(|_| {
+        mistake("the URL cannot be read; escape what may not stand in one, such as a space by %20")
+    })?;
     if url.contains('#') {
         return Err(mistake("the URL has a fragment, which no server sees"));
     }
