@@ -2,14 +2,32 @@
 
 use std::fmt::Write as _;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Caps what `Cache-Control` allows to shared caches at so many seconds (RFC 9111 §5.2.2); where there is none, the
 /// answer is `private`.
 ///
+/// Fields that speak to some caches in its place (RFC 9213 §2) are capped where they are.
+///
 /// `private`, `no-store` and `no-cache` stay as they stand: shared caches do not reuse such answers unasked.
 pub(super) fn cap(headers: &mut HeaderMap, seconds: u64) {
-    let lines: Vec<&HeaderValue> = headers.get_all(header::CACHE_CONTROL).iter().collect();
+    cap_field(headers, &header::CACHE_CONTROL, seconds);
+    for name in &TARGETED {
+        if headers.contains_key(name) {
+            cap_field(headers, name, seconds);
+        }
+    }
+}
+
+/// The field of RFC 9213 §3, and those that came before it.
+const TARGETED: [HeaderName; 3] = [
+    HeaderName::from_static("cdn-cache-control"),
+    HeaderName::from_static("cloudflare-cdn-cache-control"),
+    HeaderName::from_static("surrogate-control"),
+];
+
+fn cap_field(headers: &mut HeaderMap, name: &HeaderName, seconds: u64) {
+    let lines: Vec<&HeaderValue> = headers.get_all(name).iter().collect();
     let texts: Option<Vec<&str>> = lines.iter().map(|it| it.to_str().ok()).collect();
     let value = match texts {
         Some(texts) if !texts.is_empty() => match capped(&texts.join(", "), seconds) {
@@ -19,7 +37,7 @@ pub(super) fn cap(headers: &mut HeaderMap, seconds: u64) {
         _ => None, // nothing, or nothing that can be read
     };
     let value = value.unwrap_or(HeaderValue::from_static("private"));
-    headers.insert(header::CACHE_CONTROL, value);
+    headers.insert(name, value);
 }
 
 /// The directives that allow no more than that; `None` if these already do.
@@ -86,6 +104,21 @@ mod tests {
             assert_eq!(after(&[sent]), expected, "{sent}");
         }
         assert_eq!(after(&[]), "private");
+    }
+
+    #[test]
+    fn su_06_what_speaks_to_some_caches_only_is_capped_too() {
+        for name in TARGETED {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+            headers.insert(&name, HeaderValue::from_static("max-age=86400"));
+            cap(&mut headers, 300);
+            assert_eq!(headers[header::CACHE_CONTROL], "private");
+            assert_eq!(headers[&name], "max-age=300");
+            headers.insert(&name, HeaderValue::from_bytes(b"\xff").unwrap());
+            cap(&mut headers, 300);
+            assert_eq!(headers[&name], "private");
+        }
     }
 
     #[test]
