@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 /// Whether the field means something on one connection only (RFC 9110 §7.6.1), as do those that `Connection` names.
 /// By name, and without hashing, because every message is asked.
-fn concerns_this_hop(name: &HeaderName) -> bool {
+pub(crate) fn concerns_this_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
         "connection"

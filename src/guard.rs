@@ -269,7 +269,9 @@ impl<G: Guard> GuardLayer<G> {
     pub(crate) fn with_guard<H>(&self, guard: H) -> GuardLayer<H> {
         GuardLayer { guard: Arc::new(guard), report_only: self.report_only }
     }
+}
 
+impl<G> GuardLayer<G> {
     /// The shared guard.
     pub fn guard(&self) -> &Arc<G> {
         &self.guard

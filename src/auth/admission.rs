@@ -1,16 +1,18 @@
 //! What follows from an authentication: an identity goes in, the credential does not.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::{HeaderValue, Request, Response, header};
 
 use super::{
-    credential::{Kept, Sources},
+    challenge::Challenge,
+    credential::{Kept, Sources, Unreadable},
     forward::{Fields, Forwarding},
 };
 use crate::{
-    guard::Pass,
+    guard::{Head, Pass},
     identity::{Claims, Identity},
+    rejection::Rejection,
 };
 
 /// How a scheme's admissions change requests.
@@ -45,6 +47,20 @@ impl Entry {
         fields: Fields,
     ) -> Admitted<C> {
         Admitted { claims, fields, identity: Some(identity), ..self.pass() }
+    }
+
+    /// The one credential of the request; or the refusal of one that has none, or two to choose from.
+    pub(crate) fn credential<'a>(
+        &self,
+        head: Head<'a>,
+        challenge: &Challenge,
+    ) -> Result<Cow<'a, str>, Rejection> {
+        match self.sources.read(head) {
+            Ok(Some(credential)) => Ok(credential),
+            Ok(None) => Err(challenge.missing()),
+            Err(Unreadable::Ambiguous(why)) => Err(challenge.invalid_request(why)),
+            Err(Unreadable::Malformed(why)) => Err(challenge.invalid_token(why)),
+        }
     }
 
     /// For a request that speaks for nobody: it loses the credential, and fields that look like ours.

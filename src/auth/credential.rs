@@ -8,11 +8,8 @@ use std::{borrow::Cow, sync::Arc};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use smallvec::SmallVec;
 
-use super::query;
-use crate::{
-    fields::{remove_spellings, same_name},
-    guard::Head,
-};
+use super::{forward::is_reserved, query};
+use crate::{config_error::ConfigError, fields::remove_spellings, guard::Head};
 
 /// Where one scheme's credentials are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,13 +99,6 @@ impl Sources {
         !matches!(self.read(head), Ok(None))
     }
 
-    /// Whether a credential is read from this field, under any spelling.
-    pub(crate) fn reads_header(&self, field: &str) -> bool {
-        self.0
-            .iter()
-            .any(|it| matches!(it, Source::Header(name) if same_name(name.as_str(), field)))
-    }
-
     /// Whether the credential stands in the URI.
     pub(crate) fn in_query(&self, uri: &Uri) -> bool {
         self.0.iter().any(|source| match source {
@@ -140,6 +130,51 @@ impl Sources {
 // === impl Source ===
 
 impl Source {
+    /// The whole value of the header field `name`.
+    ///
+    /// # Errors
+    ///
+    /// When it is no field name, or means something to HTTP itself.
+    pub(crate) fn header(concern: &'static str, name: &str) -> Result<Self, ConfigError> {
+        match name.parse::<HeaderName>() {
+            Ok(field) if !is_reserved(&field) => Ok(Self::Header(field)),
+            Ok(_) => refuse(concern, name, "means something to HTTP itself; choose another name"),
+            Err(_) => refuse(concern, name, "is no field name"),
+        }
+    }
+
+    /// The cookie `name`.
+    ///
+    /// # Errors
+    ///
+    /// When it is no name of a cookie (RFC 6265 §4.1.1).
+    pub(crate) fn cookie(
+        concern: &'static str,
+        name: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, ConfigError> {
+        let name = name.into();
+        match is_token(&name) {
+            true => Ok(Self::Cookie(name)),
+            false => refuse(concern, &name, "is no name of a cookie"),
+        }
+    }
+
+    /// The query parameter `name`.
+    ///
+    /// # Errors
+    ///
+    /// When it is empty.
+    pub(crate) fn query(
+        concern: &'static str,
+        name: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, ConfigError> {
+        let name = name.into();
+        match name.is_empty() {
+            true => refuse(concern, &name, "is no name of a query parameter"),
+            false => Ok(Self::Query(name)),
+        }
+    }
+
     fn read<'a>(&self, head: Head<'a>) -> Found<'a> {
         match self {
             Self::Bearer => Ok(in_authorization(head.headers())?.map(Cow::Borrowed)),
@@ -204,6 +239,10 @@ impl Kept {
             }
         }
     }
+}
+
+fn refuse<T>(concern: &'static str, name: &str, why: &str) -> Result<T, ConfigError> {
+    Err(ConfigError::new(concern, format!("`{}` {why}", name.escape_debug())))
 }
 
 /// The token of the one `Authorization` field; `None` for another scheme.
@@ -323,7 +362,7 @@ fn visible(value: &[u8]) -> Result<&str, Unreadable> {
 }
 
 /// RFC 9110 §5.6.2.
-pub(crate) fn is_token(text: &str) -> bool {
+fn is_token(text: &str) -> bool {
     let tchar = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
     !text.is_empty() && text.bytes().all(tchar)
 }

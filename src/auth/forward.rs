@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::json::{Members, Text, Texts, object};
 use crate::{
     config_error::ConfigError,
-    fields::{OwnFields, remove_spellings, same_name, strip_hop_by_hop},
+    fields::{OwnFields, concerns_this_hop, remove_spellings, same_name, strip_hop_by_hop},
     identity::Identity,
 };
 
@@ -38,10 +38,15 @@ impl Forwarding {
     /// # Errors
     ///
     /// When the name is no field name, is taken, or means something to HTTP itself.
-    pub(super) fn add(&mut self, claim: &str, field: &str) -> Result<(), ConfigError> {
+    pub(super) fn add(
+        &mut self,
+        concern: &'static str,
+        claim: &str,
+        field: &str,
+    ) -> Result<(), ConfigError> {
         let refuse = |why: &str| {
             let field = field.escape_debug();
-            Err(ConfigError::new("auth", format!("`{field}` {why}")))
+            Err(ConfigError::new(concern, format!("`{field}` {why}")))
         };
         let Ok(name) = field.parse::<HeaderName>() else {
             return refuse("is no field name");
@@ -49,17 +54,12 @@ impl Forwarding {
         if is_reserved(&name) {
             return refuse("means something to HTTP itself; choose a name of your own, x-…");
         }
-        if self.writes(&name) {
+        if self.mappings.iter().any(|it| same_name(it.field.as_str(), name.as_str())) {
             return refuse("already carries another claim");
         }
         self.mappings.push(Mapping { claim: claim.to_owned(), field: name });
         self.names = OwnFields(self.mappings.iter().map(|it| it.field.clone()).collect());
         Ok(())
-    }
-
-    /// Whether a claim goes there.
-    pub(super) fn writes(&self, field: &HeaderName) -> bool {
-        self.mappings.iter().any(|it| same_name(it.field.as_str(), field.as_str()))
     }
 
     /// The fields for this verified identity. Objects, and arrays of anything but strings, become none.
@@ -125,9 +125,8 @@ fn may_have_trailers<B>(request: &Request<B>) -> bool {
 
 /// Fields that decide how a message is framed, routed, authenticated or attributed.
 pub(super) fn is_reserved(name: &HeaderName) -> bool {
-    const RESERVED: [HeaderName; 14] = [
+    const RESERVED: [HeaderName; 9] = [
         header::AUTHORIZATION,
-        header::CONNECTION,
         header::CONTENT_ENCODING,
         header::CONTENT_LENGTH,
         header::CONTENT_TYPE,
@@ -135,13 +134,9 @@ pub(super) fn is_reserved(name: &HeaderName) -> bool {
         header::EXPECT,
         header::FORWARDED,
         header::HOST,
-        header::PROXY_AUTHORIZATION,
-        header::TE,
         header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
     ];
-    RESERVED.iter().any(|it| same_name(it.as_str(), name.as_str()))
+    concerns_this_hop(name) || RESERVED.iter().any(|it| same_name(it.as_str(), name.as_str()))
 }
 
 /// A scalar as text, an array of strings joined by spaces; percent-encoded where a field needs it.

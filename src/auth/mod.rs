@@ -42,10 +42,12 @@ mod lookup;
 #[cfg(any(feature = "introspection", feature = "jwt"))]
 mod metadata;
 mod query;
+mod reader;
 mod refreshing;
 #[cfg(feature = "require")]
 pub mod require;
 mod scheme;
+mod settings;
 #[cfg(feature = "signed-url")]
 pub mod signed_url;
 #[cfg(any(feature = "introspection", feature = "jwt"))]

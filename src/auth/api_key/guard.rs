@@ -13,23 +13,20 @@ use super::{
 };
 use crate::{
     auth::{
-        Admitted, Challenge, Scheme, admission::Entry, credential::Unreadable, lookup::Known,
+        Admitted, Challenge, Scheme, admission::Entry, lookup::Known, reader::Reader,
         scheme::is_preflight,
     },
     client_ip::client_ip,
     clock::Clock,
     guard::{Guard, Head, Verdict},
-    identity::{Claims, Identity},
+    identity::Identity,
     rejection::Rejection,
 };
-
-/// Reads claims into a type of the user's.
-pub(super) type Read<C> = fn(&[u8]) -> Option<C>;
 
 /// The guard of [`ApiKeyLayer`](super::ApiKeyLayer).
 pub struct ApiKey<C> {
     pub(super) shared: Arc<Shared>,
-    pub(super) read: Option<Read<C>>,
+    pub(super) reader: Reader<C>,
 }
 
 /// The settings.
@@ -75,7 +72,7 @@ const UNKNOWN: &str = "The API key is not valid.";
 
 impl<C> Clone for ApiKey<C> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), read: self.read }
+        Self { shared: Arc::clone(&self.shared), reader: self.reader }
     }
 }
 
@@ -170,17 +167,7 @@ impl<C: Send + Sync + 'static> ApiKey<C> {
     }
 
     fn admit(&self, identity: &Identity) -> Result<Admitted<C>, Rejection> {
-        let claims = match self.read {
-            None => None,
-            Some(read) => match read(identity.claims_json()) {
-                Some(claims) => Some(Claims::new(claims)),
-                None => {
-                    let why = "The API key's claims are not those that are needed.";
-                    let cause = format!("the claims are no {}", std::any::type_name::<C>());
-                    return Err(self.shared.challenge.invalid_token(why).caused_by(cause));
-                }
-            },
-        };
+        let claims = self.reader.read(identity, &self.shared.challenge)?;
         Ok(self.shared.entry.admit(identity.clone(), claims))
     }
 }
@@ -189,12 +176,7 @@ impl Shared {
     /// The one key that the request presents, if it can be a key at all.
     fn read<'a>(&self, head: Head<'a>) -> Result<Cow<'a, str>, Rejection> {
         let challenge = &self.challenge;
-        let key = match self.entry.sources.read(head) {
-            Ok(Some(key)) => key,
-            Ok(None) => return Err(challenge.missing()),
-            Err(Unreadable::Ambiguous(why)) => return Err(challenge.invalid_request(why)),
-            Err(Unreadable::Malformed(why)) => return Err(challenge.invalid_token(why)),
-        };
+        let key = self.entry.credential(head, challenge)?;
         if key.len() > self.max_length {
             return Err(challenge.invalid_token("The API key is too long."));
         }

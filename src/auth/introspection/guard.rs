@@ -5,25 +5,17 @@ use std::{fmt, sync::Arc};
 use super::{answer::Token, rules::No, shared::Introspection};
 use crate::{
     auth::{
-        Admitted, Challenge, Scheme,
-        admission::Entry,
-        credential::{Unreadable, is_token68},
-        crypto::Digest,
-        lookup::Known,
-        scheme::is_preflight,
+        Admitted, Challenge, Scheme, admission::Entry, credential::is_token68, crypto::Digest,
+        lookup::Known, reader::Reader, scheme::is_preflight,
     },
     guard::{Guard, Head, Verdict},
-    identity::Claims,
     rejection::Rejection,
 };
-
-/// Reads claims into a type of the user's.
-pub(super) type Read<C> = fn(&[u8]) -> Option<C>;
 
 /// The guard of [`IntrospectionLayer`](super::IntrospectionLayer).
 pub struct Introspect<C> {
     pub(super) shared: Arc<Shared>,
-    pub(super) read: Option<Read<C>>,
+    pub(super) reader: Reader<C>,
 }
 
 /// The settings.
@@ -37,7 +29,7 @@ pub(super) struct Shared {
 
 impl<C> Clone for Introspect<C> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), read: self.read }
+        Self { shared: Arc::clone(&self.shared), reader: self.reader }
     }
 }
 
@@ -56,15 +48,9 @@ impl<C: Send + Sync + 'static> Guard for Introspect<C> {
         if is_preflight(head) {
             return Verdict::admit(entry.pass());
         }
-        let token = match entry.sources.read(head) {
-            Ok(Some(token)) => token,
-            Ok(None) => return Verdict::refuse(challenge.missing()),
-            Err(Unreadable::Ambiguous(why)) => {
-                return Verdict::refuse(challenge.invalid_request(why));
-            }
-            Err(Unreadable::Malformed(why)) => {
-                return Verdict::refuse(challenge.invalid_token(why));
-            }
+        let token = match entry.credential(head, challenge) {
+            Ok(token) => token,
+            Err(no) => return Verdict::refuse(no),
         };
         // Before anything is asked or remembered.
         if token.len() > *max_length || !is_token68(&token) {
@@ -114,18 +100,7 @@ impl<C: Send + Sync + 'static> Introspect<C> {
     }
 
     fn admit(&self, token: &Token) -> Result<Admitted<C>, Rejection> {
-        let identity = token.identity.clone();
-        let claims = match self.read {
-            None => None,
-            Some(read) => match read(identity.claims_json()) {
-                Some(claims) => Some(Claims::new(claims)),
-                None => {
-                    let why = "The token's claims are not those that are needed.";
-                    let cause = format!("the claims are no {}", std::any::type_name::<C>());
-                    return Err(self.shared.challenge.invalid_token(why).caused_by(cause));
-                }
-            },
-        };
-        Ok(self.shared.entry.admit(identity, claims))
+        let claims = self.reader.read(&token.identity, &self.shared.challenge)?;
+        Ok(self.shared.entry.admit(token.identity.clone(), claims))
     }
 }

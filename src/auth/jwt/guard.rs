@@ -10,22 +10,18 @@ use super::{
 };
 use crate::{
     auth::{
-        Admitted, Challenge, Scheme, admission::Entry, credential::Unreadable, crypto::Digest,
+        Admitted, Challenge, Scheme, admission::Entry, crypto::Digest, reader::Reader,
         scheme::is_preflight,
     },
     clock::Clock,
     guard::{Guard, Head, Verdict},
-    identity::Claims,
     rejection::Rejection,
 };
-
-/// Reads claims into a type of the user's.
-pub(super) type Read<C> = fn(&[u8]) -> Option<C>;
 
 /// The guard of [`JwtLayer`](super::JwtLayer).
 pub struct Jwt<C> {
     pub(super) shared: Arc<Shared>,
-    pub(super) read: Option<Read<C>>,
+    pub(super) reader: Reader<C>,
     /// Of this guard's own: what is kept was verified under these settings, and read into this type.
     cache: Arc<Cache<C>>,
 }
@@ -44,7 +40,7 @@ pub(super) struct Shared {
 impl<C> Clone for Jwt<C> {
     fn clone(&self) -> Self {
         let (shared, cache) = (Arc::clone(&self.shared), Arc::clone(&self.cache));
-        Self { shared, read: self.read, cache }
+        Self { shared, reader: self.reader, cache }
     }
 }
 
@@ -63,15 +59,9 @@ impl<C: Send + Sync + 'static> Guard for Jwt<C> {
         if is_preflight(head) {
             return Verdict::admit(shared.entry.pass());
         }
-        let token = match shared.entry.sources.read(head) {
-            Ok(Some(token)) => token,
-            Ok(None) => return Verdict::refuse(shared.challenge.missing()),
-            Err(Unreadable::Ambiguous(why)) => {
-                return Verdict::refuse(shared.challenge.invalid_request(why));
-            }
-            Err(Unreadable::Malformed(why)) => {
-                return Verdict::refuse(shared.challenge.invalid_token(why));
-            }
+        let token = match shared.entry.credential(head, &shared.challenge) {
+            Ok(token) => token,
+            Err(no) => return Verdict::refuse(no),
         };
         let now = shared.clock.unix();
         let name = self.cache.name(&token);
@@ -115,9 +105,9 @@ impl<C: Send + Sync + 'static> Scheme for Jwt<C> {
 }
 
 impl<C> Jwt<C> {
-    pub(super) fn new(shared: Arc<Shared>, read: Option<Read<C>>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, reader: Reader<C>) -> Self {
         let cache = Arc::new(Cache::new(shared.cache));
-        Self { shared, read, cache }
+        Self { shared, reader, cache }
     }
 }
 
@@ -165,7 +155,7 @@ impl<C: Send + Sync + 'static> Jwt<C> {
         now: Duration,
     ) -> Result<Admitted<C>, Rejection> {
         self.check_revoked(&token)?;
-        let claims = self.claims(&token)?;
+        let claims = self.reader.read(&token.identity, &self.shared.challenge)?;
         let fields = self.shared.entry.forwarding.fields(&token.identity);
         let kept = Kept { token, claims, fields, since: now };
         match name {
@@ -194,20 +184,6 @@ impl<C: Send + Sync + 'static> Jwt<C> {
         match revocations.is_some_and(|it| it.revoked(&token.id())) {
             true => Err(self.refusal(Invalid("The token was revoked."))),
             false => Ok(()),
-        }
-    }
-
-    fn claims(&self, token: &Verified) -> Result<Option<Claims<C>>, Rejection> {
-        let Some(read) = self.read else {
-            return Ok(None);
-        };
-        let unfit = Invalid("The token's claims are not those that are needed.");
-        match read(token.identity.claims_json()) {
-            Some(claims) => Ok(Some(Claims::new(claims))),
-            None => {
-                let cause = format!("the claims are no {}", std::any::type_name::<C>());
-                Err(self.refusal(unfit).caused_by(cause))
-            }
         }
     }
 }

@@ -1,28 +1,27 @@
 //! The layer and its settings.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use http::HeaderName;
 use serde::de::DeserializeOwned;
-use tower_layer::Layer;
 
 use super::{
     cache::Limits,
-    guard::{Jwt, Read, Shared},
+    guard::{Jwt, Shared},
     issuer::Issuer,
     policy::Policy,
     revocations::Revocations,
 };
 use crate::{
     auth::{
-        Challenge, SchemeLayer,
+        Challenge,
         admission::Entry,
-        credential::{ACCESS_TOKEN, Source, Sources, is_token},
-        forward::is_reserved,
+        credential::{Source, Sources},
+        reader::Reader,
+        settings::{entry_settings, scheme_layer, token_sources},
     },
     clock::Clock,
     config_error::{ConfigError, Mistakes},
-    guard::{GuardLayer, Guarded},
+    guard::GuardLayer,
 };
 
 /// Longer tokens are refused before any work.
@@ -73,7 +72,7 @@ impl JwtLayer {
             cache: Limits::default(),
             revocations: None,
         };
-        Ok(Self { guard: GuardLayer::new(Jwt::new(Arc::new(shared), None)) })
+        Ok(Self { guard: GuardLayer::new(Jwt::new(Arc::new(shared), Reader::NONE)) })
     }
 
     /// Reads the claims into `C` as well, for handlers, which get [`Claims<C>`](crate::identity::Claims). A token
@@ -84,8 +83,7 @@ impl JwtLayer {
         C: DeserializeOwned + Send + Sync + 'static,
     {
         let shared = Arc::clone(&self.guard.guard().shared);
-        let read: Read<C> = |json| serde_json::from_slice(json).ok();
-        JwtLayer { guard: self.guard.with_guard(Jwt::new(shared, Some(read))) }
+        JwtLayer { guard: self.guard.with_guard(Jwt::new(shared, Reader::typed())) }
     }
 }
 
@@ -94,104 +92,8 @@ impl<C: Send + Sync + 'static> JwtLayer<C> {
         let guard = self.guard.guard();
         let mut shared = guard.shared.as_ref().clone();
         set(&mut shared);
-        let jwt = Jwt::new(Arc::new(shared), guard.read);
+        let jwt = Jwt::new(Arc::new(shared), guard.reader);
         Self { guard: self.guard.with_guard(jwt) }
-    }
-
-    fn set_entry(self, set: impl FnOnce(&mut Entry)) -> Self {
-        self.set(|it| set(Arc::make_mut(&mut it.entry)))
-    }
-
-    /// The protection space that challenges name (RFC 9110 §11.5). Default: `gateway`.
-    ///
-    /// # Errors
-    ///
-    /// When it is not printable ASCII, or contains a quotation mark or backslash.
-    pub fn realm(self, realm: &str) -> Result<Self, ConfigError> {
-        let challenge = Challenge::bearer(realm)?;
-        Ok(self.set(|it| it.challenge = challenge))
-    }
-
-    /// Sends a claim to the inner service as the header field `field`, and removes whatever a client sent under
-    /// that name, or under a spelling that some servers take for it (`x_auth_sub`), also from requests that pass
-    /// without a token.
-    ///
-    /// Strings, numbers and booleans become their text, arrays of strings are joined by spaces. Control characters,
-    /// `%` and what is not ASCII are percent-encoded (UTF-8), as are spaces at the ends of a string and in the
-    /// strings of an array. Other claims, and those that the token does not have, become no field.
-    ///
-    /// # Errors
-    ///
-    /// When `field` is no field name, is already taken, or means something to HTTP itself.
-    pub fn forward_claim(self, claim: &str, field: &str) -> Result<Self, ConfigError> {
-        let mut outcome = Ok(());
-        let layer = self.set_entry(|it| {
-            outcome = match it.sources.reads_header(field) {
-                true => Err(ConfigError::new("jwt", "a claim cannot go where the token is read")),
-                false => it.forwarding.add(claim, field),
-            };
-        });
-        outcome.map(|()| layer)
-    }
-
-    /// Leaves the token in the request that goes on. Whoever receives it can act as its subject.
-    #[must_use]
-    pub fn forward_credential(self) -> Self {
-        self.set_entry(|it| it.forward_credential = true)
-    }
-
-    /// Also reads the token from the query parameter `access_token` (RFC 6750 §2.3), which ends up in logs,
-    /// histories and `Referer` fields. It is removed from the URI that goes on.
-    #[must_use]
-    pub fn accept_query_parameter(self) -> Self {
-        self.set_entry(|it| it.sources.add(ACCESS_TOKEN))
-    }
-
-    /// Also reads the token from the header field `name`, whose whole value it must be. The field does not go on.
-    ///
-    /// # Errors
-    ///
-    /// When it is no field name, means something to HTTP itself, or carries a claim.
-    pub fn accept_header(self, name: &str) -> Result<Self, ConfigError> {
-        let refuse = |why: &str| {
-            let name = name.escape_debug();
-            Err(ConfigError::new("jwt", format!("no token is read from header `{name}`: it {why}")))
-        };
-        let Ok(field) = name.parse::<HeaderName>() else {
-            return refuse("is no field name");
-        };
-        if is_reserved(&field) {
-            return refuse("means something to HTTP itself");
-        }
-        if self.guard.guard().shared.entry.forwarding.writes(&field) {
-            return refuse("carries a claim");
-        }
-        Ok(self.set_entry(|it| it.sources.add(Source::Header(field))))
-    }
-
-    /// Also reads the token from the cookie `name` (RFC 6265). Only this cookie is removed from what goes on.
-    ///
-    /// A browser sends cookies with requests that other sites make: guard what changes something against that
-    /// (`SameSite`, a CSRF layer).
-    ///
-    /// # Errors
-    ///
-    /// When it is no name of a cookie.
-    pub fn accept_cookie(self, name: &str) -> Result<Self, ConfigError> {
-        match is_token(name) {
-            true => Ok(self.set_entry(|it| it.sources.add(Source::Cookie(name.to_owned().into())))),
-            false => {
-                let name = name.escape_debug();
-                Err(ConfigError::new("jwt", format!("`{name}` is no name of a cookie")))
-            }
-        }
-    }
-
-    /// Judges, and lets every request through: to see what would be refused. A request whose token does not hold
-    /// goes on without a token and without an identity.
-    #[must_use]
-    pub fn report_only(self) -> Self {
-        Self { guard: self.guard.report_only() }
     }
 
     /// The longest token that is looked at, in bytes. Default: 8 KiB.
@@ -242,30 +144,6 @@ impl<C: Send + Sync + 'static> JwtLayer<C> {
     }
 }
 
-impl<C: Send + Sync + 'static> SchemeLayer for JwtLayer<C> {
-    type Scheme = Jwt<C>;
-
-    fn scheme(&self) -> Arc<Jwt<C>> {
-        Arc::clone(self.guard.guard())
-    }
-}
-
-impl<C> Clone for JwtLayer<C> {
-    fn clone(&self) -> Self {
-        Self { guard: self.guard.clone() }
-    }
-}
-
-impl<C> fmt::Debug for JwtLayer<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JwtLayer")
-    }
-}
-
-impl<S, C> Layer<S> for JwtLayer<C> {
-    type Service = Guarded<S, Jwt<C>>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        self.guard.layer(inner)
-    }
-}
+entry_settings!(JwtLayer, "jwt", Challenge::bearer);
+token_sources!(JwtLayer, "jwt");
+scheme_layer!(JwtLayer<C>, Jwt<C>);

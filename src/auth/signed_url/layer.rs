@@ -1,9 +1,8 @@
 //! The layer and its settings.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::HeaderName;
-use tower_layer::Layer;
 
 use super::{
     guard::SignedUrl,
@@ -13,13 +12,13 @@ use super::{
 };
 use crate::{
     auth::{
-        SchemeLayer,
         admission::Entry,
         credential::{Source, Sources},
+        settings::scheme_layer,
     },
     clock::Clock,
     config_error::{ConfigError, Mistakes},
-    guard::{GuardLayer, Guarded},
+    guard::GuardLayer,
     target::PathRules,
 };
 
@@ -157,8 +156,9 @@ impl SignedUrlLayer {
     /// When `field` is no field name, is already taken, or means something to HTTP itself.
     pub fn forward_subject(self, field: &str) -> Result<Self, ConfigError> {
         let mut outcome = Ok(());
-        let layer =
-            self.set(|it| outcome = Arc::make_mut(&mut it.entry).forwarding.add("sub", field));
+        let layer = self.set(|it| {
+            outcome = Arc::make_mut(&mut it.entry).forwarding.add("signed_url", "sub", field);
+        });
         outcome.map(|()| layer)
     }
 
@@ -167,13 +167,6 @@ impl SignedUrlLayer {
     #[must_use]
     pub fn forward_signature(self) -> Self {
         self.set(|it| Arc::make_mut(&mut it.entry).forward_credential = true)
-    }
-
-    /// Judges, and lets every request through: to see what would be refused. A request whose signature does not
-    /// hold goes on without our parameters and without an identity.
-    #[must_use]
-    pub fn report_only(self) -> Self {
-        Self { guard: self.guard.report_only() }
     }
 
     /// The longest path and query that are looked at, in bytes. Default: 8 KiB.
@@ -195,30 +188,4 @@ impl SignedUrlLayer {
     }
 }
 
-impl SchemeLayer for SignedUrlLayer {
-    type Scheme = SignedUrl;
-
-    fn scheme(&self) -> Arc<SignedUrl> {
-        Arc::clone(self.guard.guard())
-    }
-}
-
-impl Clone for SignedUrlLayer {
-    fn clone(&self) -> Self {
-        Self { guard: self.guard.clone() }
-    }
-}
-
-impl fmt::Debug for SignedUrlLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SignedUrlLayer").field(self.guard.guard()).finish()
-    }
-}
-
-impl<S> Layer<S> for SignedUrlLayer {
-    type Service = Guarded<S, SignedUrl>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        self.guard.layer(inner)
-    }
-}
+scheme_layer!(SignedUrlLayer, SignedUrl);
