@@ -20,7 +20,12 @@
         feature = "api-key",
         feature = "signed-url"
     )),
-    allow(dead_code, reason = "each scheme uses a part of what they share")
+    allow(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        reason = "each scheme uses a part of what they share"
+    )
 )]
 
 mod admission;
@@ -50,7 +55,6 @@ mod scheme;
 mod settings;
 #[cfg(feature = "signed-url")]
 pub mod signed_url;
-#[cfg(any(feature = "introspection", feature = "jwt"))]
 mod terms;
 
 pub use admission::Admitted;

@@ -7,6 +7,9 @@ use crate::config_error::Mistakes;
 /// The clock difference that is forgiven (RFC 7519 §4.1.4: "no more than a few minutes").
 pub(super) const LEEWAY: Duration = Duration::from_secs(60);
 
+/// Times of settings beyond this are cut to it, so that no sum of times overflows.
+pub(super) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// The most that can be forgiven.
 pub(super) const MAX_LEEWAY: Duration = Duration::from_secs(3600);
 
@@ -55,6 +58,17 @@ impl Audience {
             (false, false) => self.names.iter().any(is_named),
         }
     }
+}
+
+/// RFC 6749 §3.3: a word without spaces, quotation marks and backslashes.
+pub(super) fn is_scope_token(text: &str) -> bool {
+    let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
+/// Seconds since the epoch as a time since then; before it is long ago, and beyond what can be counted is never.
+pub(super) fn since_epoch(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
 }
 
 /// Whether a token with this `nbf` and `iat` has begun to be good at `now`; all in seconds since the epoch.
@@ -109,5 +123,12 @@ mod tests {
         assert!(audience.admits::<&str>(&[]) && mistakes(&audience) == 0);
         audience.add(String::new());
         assert_eq!(mistakes(&audience), 1);
+    }
+
+    #[test]
+    fn any_number_is_a_time() {
+        assert_eq!(since_epoch(1.5), Duration::from_millis(1_500));
+        assert_eq!(since_epoch(-1.0), Duration::ZERO);
+        assert_eq!(since_epoch(1e300), Duration::MAX);
     }
 }

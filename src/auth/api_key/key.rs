@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{digest::KeyDigest, record::KeyRecord};
 use crate::{
+    auth::terms::is_scope_token,
     config_error::{ConfigError, Mistakes},
     identity::Identity,
 };
@@ -90,7 +91,7 @@ fn faults(record: &KeyRecord) -> Vec<String> {
     fault(record.id.is_empty(), "has an empty id");
     fault(record.consumer.is_empty(), "has no consumer");
     fault(record.plan.as_deref() == Some(""), "has an empty plan");
-    let bad_scope = record.scopes.iter().any(|it| !is_scope(it));
+    let bad_scope = record.scopes.iter().any(|it| !is_scope_token(it));
     fault(bad_scope, "has a scope that is no scope token (RFC 6749 §3.3)");
     let ends_first = record.expires.is_some_and(|end| end <= record.not_before.unwrap_or(0));
     fault(ends_first, "expires before it begins");
@@ -104,12 +105,6 @@ fn faults(record: &KeyRecord) -> Vec<String> {
         fault(true, &format!("has `{name}` among its metadata, which the record itself tells"));
     }
     faults
-}
-
-/// RFC 6749 §3.3: visible ASCII without quotation mark and backslash.
-fn is_scope(text: &str) -> bool {
-    let allowed = |it: u8| it.is_ascii_graphic() && it != b'"' && it != b'\\';
-    !text.is_empty() && text.bytes().all(allowed)
 }
 
 /// A network or one address; an IPv4-mapped one is folded to IPv4, as the addresses of clients are.

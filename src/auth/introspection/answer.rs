@@ -1,6 +1,6 @@
 //! What the authorization server says of a token, read strictly: RFC 7662 §2.2.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use crate::{
     auth::{
         json::{Members, NumericDate, Text, Texts, object},
         lookup::Answer,
+        terms::since_epoch,
     },
     identity::Identity,
 };
@@ -60,7 +61,7 @@ impl Reading {
         if members.get("active").is_none_or(|value| value.get() != "true") {
             return Ok(Answer::Bad);
         }
-        let until = member::<NumericDate>(&members, "exp")?.map(|exp| date(exp.0));
+        let until = member::<NumericDate>(&members, "exp")?.map(|exp| since_epoch(exp.0));
         let date = |name| Ok(member::<NumericDate>(&members, name)?.map(|it| it.0));
         let iss: Option<Arc<str>> = member(&members, "iss")?.map(|Text(iss)| iss.into());
         let Texts(aud) = member(&members, "aud")?.unwrap_or_default();
@@ -121,13 +122,10 @@ fn kind(members: &Members<'_>) -> Result<Kind, Unreadable> {
     })
 }
 
-/// Seconds since the epoch; before it is long ago, and beyond what can be counted is never.
-fn date(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn read(json: &str) -> Result<Answer<Arc<Token>>, Unreadable> {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::answer::{Kind, Token};
 use crate::{
-    auth::terms::{self, Audience, LEEWAY, MAX_LEEWAY},
+    auth::terms::{self, Audience, LEEWAY, MAX_LEEWAY, is_scope_token},
     config_error::Mistakes,
 };
 
@@ -105,12 +105,6 @@ impl Rules {
                 .add(format!("`{scope}` is not one scope token; name each by a call of its own"));
         }
     }
-}
-
-/// RFC 6749 §3.3.
-fn is_scope_token(text: &str) -> bool {
-    let allowed = |it: u8| it.is_ascii_graphic() && it != b'"' && it != b'\\';
-    !text.is_empty() && text.bytes().all(allowed)
 }
 
 // === the decision ===

@@ -12,6 +12,7 @@ use crate::{
         fetch,
         metadata::Directory,
         refreshing::{Fetched, Refreshing, Schedule},
+        terms::YEAR,
     },
     clock::Clock,
     config_error::{ConfigError, Mistakes},
@@ -22,9 +23,6 @@ const MAX_DOCUMENT: usize = 512 * 1024;
 
 /// The shortest time between fetches that can be set.
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Durations beyond this are cut to it, so that no sum of times overflows.
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The settings of a remote key set. Created by [`Jwks::remote`] and [`Jwks::discover`].
 #[derive(Clone, Debug)]

@@ -30,7 +30,7 @@ use std::{
 use tokio::sync::watch;
 
 use self::{breaker::Breaker, memory::Memory};
-use super::{crypto::Digest, refreshing::causes};
+use super::{crypto::Digest, refreshing::causes, terms::YEAR};
 use crate::{BoxError, clock::Clock, event, rejection::Rejection};
 
 /// What a source says of a credential.
@@ -161,9 +161,6 @@ struct Flight<V> {
 }
 
 type Outcome<V> = Result<Known<V>, Undecided>;
-
-/// Times beyond this are cut to it, so that no sum of times overflows.
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// When to ask again because too many questions are open.
 const BUSY: Duration = Duration::from_secs(1);

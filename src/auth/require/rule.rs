@@ -8,7 +8,10 @@ use super::{
     asked::Asked,
     claim::{Path, Test, Value},
 };
-use crate::identity::{Claims, Identity};
+use crate::{
+    auth::terms::is_scope_token,
+    identity::{Claims, Identity},
+};
 
 /// Says who may do something. See the [module docs](super).
 ///
@@ -185,12 +188,7 @@ impl Rule {
 
     fn scopes<T: Into<Box<str>>>(all: bool, of: impl IntoIterator<Item = T>) -> Self {
         let of: Box<[Box<str>]> = of.into_iter().map(Into::into).collect();
-        // RFC 6749 §3.3: NQCHAR
-        let is_token = |it: &str| {
-            let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-            !it.is_empty() && it.bytes().all(allowed)
-        };
-        let bad: Vec<_> = of.iter().filter(|it| !is_token(it)).cloned().collect();
+        let bad: Vec<_> = of.iter().filter(|it| !is_scope_token(it)).cloned().collect();
         let rule = Self::of(Kind::Scopes { all, of }).not_empty();
         bad.iter().fold(rule, |rule, it| {
             rule.wrong(format!("`{}` is not one scope token", it.escape_debug()))

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use self::list::{ListFull, RevocationList};
 use super::token::Times;
-use crate::auth::json::NumericDate;
+use crate::auth::terms::since_epoch;
 
 /// Knows which tokens were revoked: [`RevocationList`], or a closure.
 ///
@@ -73,29 +73,11 @@ impl<'a> TokenId<'a> {
 
     /// `iat`: when it was issued, since the Unix epoch.
     pub fn issued_at(&self) -> Option<Duration> {
-        self.times.iat.map(since_epoch)
+        self.times.iat.map(|it| since_epoch(it.0))
     }
 
     /// `exp`: when it expires, since the Unix epoch.
     pub fn expires_at(&self) -> Option<Duration> {
-        self.times.exp.map(since_epoch)
-    }
-}
-
-/// The nearest duration: none before the epoch, and an end of time.
-fn since_epoch(date: NumericDate) -> Duration {
-    Duration::try_from_secs_f64(date.0.max(0.0)).unwrap_or(Duration::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_number_is_a_time() {
-        let time = |seconds| since_epoch(NumericDate(seconds));
-        assert_eq!(time(1.5), Duration::from_millis(1_500));
-        assert_eq!(time(-1.0), Duration::ZERO);
-        assert_eq!(time(1e300), Duration::MAX);
+        self.times.exp.map(|it| since_epoch(it.0))
     }
 }
