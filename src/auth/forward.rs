@@ -1,6 +1,7 @@
 //! Claims for the upstream, as header fields that nobody else can set.
 
-use http::{HeaderName, HeaderValue, Request, Version, header};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderName, HeaderValue, Request, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
@@ -23,8 +24,16 @@ const UNSAFE_WORD: &AsciiSet = &UNSAFE.add(b' ');
 
 #[derive(Clone, Debug)]
 struct Mapping {
-    claim: String,
+    what: What,
     field: HeaderName,
+}
+
+/// What a field carries.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Claim(String),
+    /// All claims, as a JSON object in base64url (RFC 4648 §5) without padding.
+    Claims,
 }
 
 /// Which claims go where.
@@ -41,7 +50,7 @@ impl Forwarding {
     pub(super) fn add(
         &mut self,
         concern: &'static str,
-        claim: &str,
+        what: What,
         field: &str,
     ) -> Result<(), ConfigError> {
         let refuse = |why: &str| {
@@ -57,7 +66,7 @@ impl Forwarding {
         if self.mappings.iter().any(|it| same_name(it.field.as_str(), name.as_str())) {
             return refuse("already carries another claim");
         }
-        self.mappings.push(Mapping { claim: claim.to_owned(), field: name });
+        self.mappings.push(Mapping { what, field: name });
         self.names = OwnFields(self.mappings.iter().map(|it| it.field.clone()).collect());
         Ok(())
     }
@@ -67,15 +76,19 @@ impl Forwarding {
         let mut members = None; // read once, and only for claims that the identity does not name
         self.mappings
             .iter()
-            .filter_map(|Mapping { claim, field }| {
-                let value = match claim.as_str() {
-                    "sub" if !identity.subject().is_empty() => text_value(identity.subject()),
-                    claim => {
-                        let json = identity.claims_json();
+            .filter_map(|Mapping { what, field }| {
+                let json = identity.claims_json();
+                let value = match what {
+                    What::Claim(name) if name == "sub" && !identity.subject().is_empty() => {
+                        text_value(identity.subject())
+                    }
+                    What::Claim(name) => {
                         let members: &mut Members<'_> =
                             members.get_or_insert_with(|| object(json).unwrap_or_default());
-                        field_value(members.get(claim)?)
+                        field_value(members.get(name)?)
                     }
+                    What::Claims if json.is_empty() => None,
+                    What::Claims => HeaderValue::try_from(URL_SAFE_NO_PAD.encode(json)).ok(),
                 };
                 Some((field.clone(), value?))
             })
@@ -87,7 +100,6 @@ impl Forwarding {
         if self.mappings.is_empty() {
             return;
         }
-        let trailers = may_have_trailers(request);
         let headers = request.headers_mut();
         // Before ours are added: a client that names our field in `Connection` must not remove it.
         strip_hop_by_hop(headers);
@@ -97,12 +109,11 @@ impl Forwarding {
         for (name, value) in fields.drain(..) {
             headers.insert(name, value);
         }
-        if trailers {
-            self.own(request);
-        }
+        self.own(request);
     }
 
-    /// Adds our names to those that other layers have set.
+    /// Adds our names to those that other layers have set: nobody may send them in a trailer section either. Whether
+    /// there will be one cannot be told here, for a layer further out may have taken the fields away that say so.
     fn own<B>(&self, request: &mut Request<B>) {
         let own = match request.extensions().get::<OwnFields>() {
             None => self.names.clone(),
@@ -113,14 +124,6 @@ impl Forwarding {
         };
         request.extensions_mut().insert(own);
     }
-}
-
-/// Whether our names will have to be kept out of a trailer section: in HTTP/1 only chunked content has one. A layer
-/// that has forwarded claims before has taken the field away that says so, and left its names.
-fn may_have_trailers<B>(request: &Request<B>) -> bool {
-    request.version() >= Version::HTTP_2
-        || request.headers().contains_key(header::TRANSFER_ENCODING)
-        || request.extensions().get::<OwnFields>().is_some()
 }
 
 /// Fields that decide how a message is framed, routed, authenticated or attributed.

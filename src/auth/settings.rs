@@ -31,9 +31,28 @@ macro_rules! entry_settings {
             ///
             /// When `field` is no field name, is already taken, or means something to HTTP itself.
             pub fn forward_claim(self, claim: &str, field: &str) -> Result<Self, ConfigError> {
+                self.forward($crate::auth::forward::What::Claim(claim.to_owned()), field)
+            }
+
+            /// Sends all claims to the inner service as the header field `field`: a JSON object, in base64url (RFC
+            /// 4648 §5) without padding. What a client sent under that name, or a spelling of it, is removed.
+            ///
+            /// The field is a third longer than the claims; an upstream has a limit for those.
+            ///
+            /// # Errors
+            ///
+            /// As [`forward_claim`](Self::forward_claim).
+            pub fn forward_claims(self, field: &str) -> Result<Self, ConfigError> {
+                self.forward($crate::auth::forward::What::Claims, field)
+            }
+
+            fn forward(
+                self,
+                what: $crate::auth::forward::What,
+                field: &str,
+            ) -> Result<Self, ConfigError> {
                 let mut outcome = Ok(());
-                let layer =
-                    self.set_entry(|it| outcome = it.forwarding.add($concern, claim, field));
+                let layer = self.set_entry(|it| outcome = it.forwarding.add($concern, what, field));
                 outcome.map(|()| layer)
             }
 

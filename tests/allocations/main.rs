@@ -33,8 +33,16 @@ const EXPECTED: &[(&str, usize, &str)] = &[
         1,
         "the extension: names are looked up on the stack",
     ),
-    ("token, HS256, seen before, claim forwarded", 1, "the extension: the field's value was kept"),
-    ("token, HS256, claim forwarded", 7, "as HS256, and the field's value"),
+    (
+        "token, HS256, seen before, claim forwarded",
+        2,
+        "the extension, and that of the field's name",
+    ),
+    (
+        "token, HS256, claim forwarded",
+        8,
+        "as HS256, the field's value, and the extension of its name",
+    ),
     (
         "token, HS256, seen before, first of two",
         1,
@@ -46,7 +54,11 @@ const EXPECTED: &[(&str, usize, &str)] = &[
     ("require, table, encoded path", 3, "the path in its one form, judged, and passed on (2)"),
     ("key, in memory", 1, "the extension: who holds a key is known before any request"),
     ("key, in memory, of any form", 1, "the extension"),
-    ("key, in memory, claim forwarded", 2, "the extension, and the field's value"),
+    (
+        "key, in memory, claim forwarded",
+        3,
+        "the extensions of identity and field name, and its value",
+    ),
     ("key, in memory, peppered", 1, "the extension"),
     ("key, in memory, bound to networks", 1, "the extension"),
     ("key, in a store, remembered", 1, "the extension"),

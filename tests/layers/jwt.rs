@@ -180,6 +180,19 @@ async fn a_header_or_a_cookie_is_read_by_choice_and_taken_out() {
 }
 
 #[tokio::test]
+async fn all_claims_go_on_in_one_field_that_no_client_can_set() {
+    let layer = layer().forward_claims("x-jwt-payload").unwrap();
+    let mut request = with_token(&hs256(&claims()));
+    request.headers_mut().insert("x_jwt_payload", HeaderValue::from_static("e30"));
+    let head = reached(&layer, request).await;
+    let (_, sent) = head.split_once("x-jwt-payload: ").unwrap();
+    let json = base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, sent.trim_end());
+    assert_eq!(serde_json::from_slice::<Value>(&json.unwrap()).unwrap(), claims());
+    assert!(!head.contains("x_jwt_payload"));
+    assert!(layer.forward_claim("sub", "X-JWT-Payload").is_err(), "it is taken");
+}
+
+#[tokio::test]
 async fn jwt_18_and_19_no_method_and_no_agent_is_exempt() {
     for method in
         ["HEAD", "OPTIONS", "TRACE", "PROPFIND", "FOO", "get", "POST", "DELETE", "CONNECT"]

@@ -14,6 +14,7 @@ use crate::{
     auth::{
         admission::Entry,
         credential::{Source, Sources},
+        forward::What,
         settings::scheme_layer,
     },
     clock::Clock,
@@ -157,7 +158,11 @@ impl SignedUrlLayer {
     pub fn forward_subject(self, field: &str) -> Result<Self, ConfigError> {
         let mut outcome = Ok(());
         let layer = self.set(|it| {
-            outcome = Arc::make_mut(&mut it.entry).forwarding.add("signed_url", "sub", field);
+            outcome = Arc::make_mut(&mut it.entry).forwarding.add(
+                "signed_url",
+                What::Claim("sub".to_owned()),
+                field,
+            );
         });
         outcome.map(|()| layer)
     }
