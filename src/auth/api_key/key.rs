@@ -1,13 +1,13 @@
 //! A record made ready: what a request is judged by.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use ipnet::{IpNet, Ipv4Net};
 use serde_json::Value;
 
 use super::{digest::KeyDigest, record::KeyRecord};
 use crate::{
-    auth::terms::is_scope_token,
+    auth::{lookup::Size, terms::is_scope_token},
     config_error::{ConfigError, Mistakes},
     identity::Identity,
 };
@@ -31,6 +31,13 @@ pub(super) enum Unfit {
     Expired,
     /// The client's address is in none of its networks, or not known.
     Elsewhere,
+}
+
+impl Size for Arc<Key> {
+    /// Mostly the record's metadata.
+    fn size(&self) -> usize {
+        self.identity.claims_json().len()
+    }
 }
 
 impl Key {

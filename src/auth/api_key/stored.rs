@@ -102,7 +102,8 @@ impl StoredKeys {
         self.set(|it| it.negative_ttl = ttl)
     }
 
-    /// How many keys are remembered that the store has, and how many that it has not. Default: 10,000.
+    /// How many keys are remembered that the store has, and how many that it has not. A record of more than 4 KiB takes
+    /// the place of several. Default: 10,000.
     #[must_use]
     pub fn capacity(self, keys: usize) -> Self {
         self.set(|it| it.capacity = keys)

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::{
     auth::{
         json::{Members, NumericDate, Text, Texts, object},
-        lookup::Answer,
+        lookup::{Answer, Size},
         terms::since_epoch,
     },
     identity::Identity,
@@ -27,6 +27,13 @@ pub(super) struct Token {
     pub(super) iss: Option<Arc<str>>,
     pub(super) aud: Box<[Box<str>]>,
     pub(super) kind: Kind,
+}
+
+impl Size for Arc<Token> {
+    /// The answer is kept whole.
+    fn size(&self) -> usize {
+        self.identity.claims_json().len()
+    }
 }
 
 /// How a token may be presented.

@@ -138,8 +138,8 @@ impl<S> Endpoint<S> {
         self
     }
 
-    /// How many active tokens are remembered, and how many others; each with an answer of up to 64 KiB.
-    /// Default: 10,000.
+    /// How many active tokens are remembered, and how many others. An answer of more than 4 KiB, of at most 64,
+    /// takes the place of several, so that this many times 4 KiB is the most that answers take. Default: 10,000.
     pub fn capacity(mut self, tokens: usize) -> Self {
         self.settings.capacity = tokens;
         self

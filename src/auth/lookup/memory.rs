@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use quick_cache::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 
-use super::{Answer, Known, Settings, Shared};
+use super::{Answer, Known, Settings, Shared, Size};
 use crate::{auth::crypto::Digest, clock::Clock};
 
 /// Good and bad credentials apart: whoever presents bad ones cannot push out a good one.
 pub(super) struct Memory<V> {
-    good: Cache<Digest, Good<V>>,
+    good: Cache<Digest, Good<V>, Pages>,
     bad: Cache<Digest, Instant>,
     settings: Settings,
 }
@@ -22,16 +22,30 @@ struct Good<V> {
     until: Option<Duration>,
 }
 
+/// What is larger than this takes the place of several.
+const PAGE: usize = 4096;
+
+/// Weighs in pages.
+#[derive(Clone)]
+struct Pages;
+
+impl<V: Size> Weighter<Digest, Good<V>> for Pages {
+    fn weight(&self, _: &Digest, good: &Good<V>) -> u64 {
+        (good.value.size().div_ceil(PAGE).max(1)) as u64
+    }
+}
+
 impl<V> Good<V> {
     fn has_ended(&self, clock: &Clock) -> bool {
         self.until.is_some_and(|until| clock.unix() >= until)
     }
 }
 
-impl<V: Clone> Memory<V> {
+impl<V: Size> Memory<V> {
     pub(super) fn new(settings: &Settings) -> Self {
-        let cache = || settings.capacity.max(1);
-        Self { good: Cache::new(cache()), bad: Cache::new(cache()), settings: *settings }
+        let capacity = settings.capacity.max(1);
+        let good = Cache::with_weighter(capacity, capacity as u64, Pages);
+        Self { good, bad: Cache::new(capacity), settings: *settings }
     }
 
     pub(super) fn recall(&self, credential: &Digest, clock: &Clock) -> Option<Known<V>> {

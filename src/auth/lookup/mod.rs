@@ -33,6 +33,12 @@ use self::{breaker::Breaker, memory::Memory};
 use super::{crypto::Digest, refreshing::causes, terms::YEAR};
 use crate::{BoxError, clock::Clock, event, rejection::Rejection};
 
+/// What good credentials stand for: cheap to clone, and of some size.
+pub(crate) trait Size: Clone + Send + Sync + 'static {
+    /// How many bytes it takes, about.
+    fn size(&self) -> usize;
+}
+
 /// What a source says of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer<V> {
@@ -165,7 +171,7 @@ type Outcome<V> = Result<Known<V>, Undecided>;
 /// When to ask again because too many questions are open.
 const BUSY: Duration = Duration::from_secs(1);
 
-impl<V: Clone + Send + Sync + 'static> Lookup<V> {
+impl<V: Size> Lookup<V> {
     pub(crate) fn new(name: &'static str, settings: Settings, clock: Clock) -> Self {
         let settings = settings.bounded();
         Self(Arc::new(Shared {
@@ -305,7 +311,7 @@ async fn landed<V: Clone>(mut flight: watch::Receiver<Option<Outcome<V>>>) -> Ou
 /// The task that asks one question.
 async fn fly<V, F>(open: Open<V>, landing: watch::Sender<Option<Outcome<V>>>, question: F)
 where
-    V: Clone,
+    V: Size,
     F: Future<Output = Result<Answer<V>, BoxError>>,
 {
     let shared = &open.shared;
@@ -334,7 +340,7 @@ struct Open<V> {
     ticket: Arc<()>,
 }
 
-impl<V: Clone> Open<V> {
+impl<V: Size> Open<V> {
     /// Remembers the answer, unless it was forgotten before it came.
     fn land(&self, answer: Answer<V>) -> Known<V> {
         let Shared { memory, clock, .. } = &*self.shared;

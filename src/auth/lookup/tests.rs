@@ -5,6 +5,12 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::guard::BoxFuture;
 
+impl Size for &'static str {
+    fn size(&self) -> usize {
+        self.len()
+    }
+}
+
 type Told = Result<Answer<&'static str>, BoxError>;
 
 /// A source that counts its questions, and gives the answers that it is told, in their order.
@@ -232,4 +238,19 @@ async fn no_time_is_too_long_to_be_added_to_another() {
     time.advance(Duration::from_secs(366 * 24 * 3600));
     assert_eq!(lookup.known(&key(1)), None, "a year is as good as for ever");
     assert!(ask(&lookup, &source, Err("down".into())).await.is_ok());
+}
+
+#[tokio::test]
+async fn large_answers_take_the_place_of_several() {
+    const CAPACITY: usize = 64;
+    for (page, most) in [("x".repeat(4_096), CAPACITY), ("x".repeat(40_000), CAPACITY / 10)] {
+        let (lookup, _time) = lookup(Settings { capacity: CAPACITY, ..Settings::default() });
+        let value: &'static str = page.leak();
+        for n in 0..200 {
+            let answer = async move { Ok(Answer::Good { value, until: None }) };
+            lookup.ask(key(n), move || answer).await.unwrap();
+        }
+        let kept = (0..200).filter(|n| lookup.known(&key(*n)).is_some()).count();
+        assert!((1..=most).contains(&kept), "{kept} of {} bytes", value.len());
+    }
 }
