@@ -17,42 +17,44 @@ const PROBE: Duration = Duration::from_secs(60);
 pub(super) struct Breaker {
     failures: u32,
     open_until: Option<Instant>,
-    /// Whether that is the time of a probe.
-    probing: bool,
+    era: Era,
 }
 
+/// The time between two openings. Many questions that were open together fail together: only the first of them
+/// count, since the others were asked before it was known that none should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Era(u64);
+
 impl Breaker {
-    /// Whether a question may be asked now; else how long to wait.
-    pub(super) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+    /// Whether a question may be asked now, and in which era it is; else how long to wait.
+    pub(super) fn admit(&mut self, now: Instant) -> Result<Era, Duration> {
         match self.open_until {
-            Some(until) if now < until => Err(until - now),
-            Some(_) => {
-                // One probe: until it lands, nobody else asks.
-                (self.open_until, self.probing) = (Some(now + PROBE), true);
-                Ok(())
-            }
-            None => Ok(()),
+            Some(until) if now < until => return Err(until - now),
+            // One probe: until it lands, nobody else asks.
+            Some(_) => self.open_until = Some(now + PROBE),
+            None => {}
         }
+        Ok(self.era)
     }
 
     /// Notes a success, after which nobody has to wait.
     pub(super) fn succeeded(&mut self) -> Duration {
-        *self = Self::default();
+        (self.failures, self.open_until) = (0, None);
         Duration::ZERO
     }
 
-    /// Notes a failure; says how long nobody asks, which is zero while it is closed.
-    pub(super) fn failed(&mut self, now: Instant) -> Duration {
-        // Of the questions that were under way when it opened, each says the same once more.
-        if let (Some(until), false) = (self.open_until, self.probing) {
-            return until.saturating_duration_since(now);
+    /// Notes the failure of a question of this era; says how long nobody asks, which is zero while it is closed.
+    pub(super) fn failed(&mut self, era: Era, now: Instant) -> Duration {
+        if era != self.era {
+            return self.open_until.map_or(Duration::ZERO, |it| it.saturating_duration_since(now));
         }
         self.failures = self.failures.saturating_add(1);
         if self.failures < FAILURES {
             return Duration::ZERO;
         }
         let pause = (PAUSE * (1 << (self.failures - FAILURES).min(5))).min(LONGEST);
-        (self.open_until, self.probing) = (Some(now + pause), false);
+        self.open_until = Some(now + pause);
+        self.era.0 += 1;
         pause
     }
 }
@@ -61,6 +63,11 @@ impl Breaker {
 mod tests {
     use super::*;
 
+    /// A question fails that was asked just now.
+    fn fail(breaker: &mut Breaker, now: Instant) -> Duration {
+        breaker.failed(breaker.era, now)
+    }
+
     #[test]
     #[allow(clippy::disallowed_methods)] // any instant will do
     fn opens_after_failures_in_a_row_and_probes_once_after_each_pause() {
@@ -68,18 +75,18 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut breaker = Breaker::default();
         for _ in 0..4 {
-            assert_eq!(breaker.failed(start), Duration::ZERO);
+            assert_eq!(fail(&mut breaker, start), Duration::ZERO);
         }
         breaker.succeeded();
         for _ in 0..4 {
             assert!(breaker.admit(start).is_ok());
-            breaker.failed(start);
+            fail(&mut breaker, start);
         }
-        assert_eq!(breaker.failed(start), Duration::from_secs(1));
+        assert_eq!(fail(&mut breaker, start), Duration::from_secs(1));
         assert_eq!(breaker.admit(start), Err(Duration::from_secs(1)));
         assert!(breaker.admit(at(1)).is_ok(), "a probe");
         assert!(breaker.admit(at(1)).is_err(), "and only one");
-        assert_eq!(breaker.failed(at(1)), Duration::from_secs(2));
+        assert_eq!(fail(&mut breaker, at(1)), Duration::from_secs(2));
         assert!(breaker.admit(at(2)).is_err() && breaker.admit(at(3)).is_ok());
         breaker.succeeded();
         assert!(breaker.admit(at(3)).is_ok() && breaker.admit(at(3)).is_ok());
@@ -87,33 +94,28 @@ mod tests {
 
     #[test]
     #[allow(clippy::disallowed_methods)]
-    fn questions_that_fail_together_are_one_reason_to_pause() {
+    fn pauses_are_bounded_and_a_lost_probe_does_not_close_it_for_ever() {
         let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
         let mut breaker = Breaker::default();
-        for _ in 0..64 {
-            breaker.failed(start);
-        }
-        assert_eq!(breaker.admit(start), Err(Duration::from_secs(1)));
-        assert!(breaker.admit(at(1)).is_ok(), "a probe");
-        assert_eq!(breaker.failed(at(1)), Duration::from_secs(2), "which doubles it");
-        assert_eq!(breaker.failed(at(1)), Duration::from_secs(2), "and no straggler does");
+        let longest = (0..100).map(|_| fail(&mut breaker, start)).max();
+        assert_eq!(longest, Some(LONGEST));
+        let later = start + LONGEST;
+        assert!(breaker.admit(later).is_ok());
+        assert!(breaker.admit(later + PROBE).is_ok());
     }
 
     #[test]
     #[allow(clippy::disallowed_methods)]
-    fn pauses_are_bounded_and_a_lost_probe_does_not_close_it_for_ever() {
+    fn questions_that_were_open_together_fail_as_one() {
         let start = Instant::now();
         let mut breaker = Breaker::default();
-        let mut later = start;
-        for _ in 0..100 {
-            assert!(breaker.admit(later).is_ok());
-            let pause = breaker.failed(later);
-            assert!(pause <= LONGEST);
-            later += pause;
+        let together: Vec<Era> = (0..64).map(|_| breaker.admit(start).unwrap()).collect();
+        for era in &together {
+            breaker.failed(*era, start);
         }
-        assert_eq!(breaker.admit(later - LONGEST), Err(LONGEST));
-        assert!(breaker.admit(later).is_ok());
-        assert!(breaker.admit(later + PROBE).is_ok());
+        assert_eq!(breaker.admit(start), Err(PAUSE), "the first pause, not the longest");
+        let probe = breaker.admit(start + PAUSE).unwrap();
+        breaker.failed(together[0], start + PAUSE);
+        assert_eq!(breaker.failed(probe, start + PAUSE), PAUSE * 2, "the probe alone counts");
     }
 }

@@ -29,7 +29,10 @@ use std::{
 
 use tokio::sync::watch;
 
-use self::{breaker::Breaker, memory::Memory};
+use self::{
+    breaker::{Breaker, Era},
+    memory::Memory,
+};
 use super::{crypto::Digest, refreshing::causes, terms::YEAR};
 use crate::{BoxError, clock::Clock, event, rejection::Rejection};
 
@@ -251,9 +254,12 @@ impl<V: Size> Lookup<V> {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return refuse(BUSY, "outside of a Tokio runtime");
         };
-        if let Err(wait) = desk.breaker.admit(shared.clock.now()) {
-            return refuse(wait, "the last questions failed; none is asked for a while");
-        }
+        let era = match desk.breaker.admit(shared.clock.now()) {
+            Ok(era) => era,
+            Err(wait) => {
+                return refuse(wait, "the last questions failed; none is asked for a while");
+            }
+        };
         let (landing, outcome) = watch::channel(None);
         let ticket = Arc::new(());
         let flight = Flight { outcome: outcome.clone(), ticket: Arc::clone(&ticket) };
@@ -263,7 +269,7 @@ impl<V: Size> Lookup<V> {
         // Called in the task, so that a panic of the source's cannot leave the question open.
         let question = async move { question().await };
         // Owned by the task from the start: it may never run.
-        let open = Open { shared: Arc::clone(shared), credential, ticket };
+        let open = Open { shared: Arc::clone(shared), credential, ticket, era };
         runtime.spawn(fly(open, landing, question));
         Ok(outcome)
     }
@@ -325,7 +331,7 @@ where
             let breaker = &mut shared.desk().breaker;
             let wait = match error.is::<Unusable>() {
                 true => breaker.succeeded(),
-                false => breaker.failed(now),
+                false => breaker.failed(open.era, now),
             };
             Err(undecided(wait.max(BUSY), &cause))
         }
@@ -338,6 +344,7 @@ struct Open<V> {
     shared: Arc<Shared<V>>,
     credential: Digest,
     ticket: Arc<()>,
+    era: Era,
 }
 
 impl<V: Size> Open<V> {
