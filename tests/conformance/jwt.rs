@@ -5,7 +5,7 @@
 //! | RFC 7515 §2, §5.2 (2) | one spelling of base64url | `jwt_03`, `jwt_14`, `no_mutation_of_a_token_verifies` |
 //! | §4, §5.2 (3, 4) | members once, UTF-8, one object | `jwt_13` |
 //! | §4.1.1, §5.2 (5) | the algorithm is one that is known | `jwt_01` |
-//! | §4.1.2, §4.1.3, §4.1.5, §4.1.6 | no key of the token's own | `jwt_04`, `jwt_06` |
+//! | §4.1.2, §4.1.3, §4.1.5, §4.1.6 | no key of the token's own | `jwt_04`, `jwt_06`, `rfc_8725_3_10` |
 //! | §4.1.4 | `kid` | `jwt_05` |
 //! | §4.1.9 | `typ` as a media type | `jwt_20` |
 //! | §4.1.11; RFC 7797 §6 | critical extensions | `jwt_11` |
@@ -25,7 +25,7 @@
 //! | §3.6, §2.4 | neither compression nor encryption | `jwt_12` |
 //! | §3.7 | UTF-8 | `jwt_13` |
 //! | §3.8, §3.9 | issuer, subject, audience | `jwt_07_to_10`, `jwt_21` |
-//! | §3.10 | what a token says leads nowhere | `jwt_05`, `jwt_06`, `jwt_17` |
+//! | §3.10 | what a token says leads nowhere | `jwt_05`, `jwt_06`, `jwt_17`, `rfc_8725_3_10` |
 //! | §3.11, §3.12 | kinds of tokens are kept apart | `jwt_20` |
 //! | RFC 9068 §2.1, §2.2, §4 | access tokens | `jwt_20_access_tokens_of_rfc_9068` |
 
@@ -325,6 +325,32 @@ async fn jwt_05_unknown_names() {
     }
     // without a kid the keys that fit are tried
     assert_accepted(&layer, &rs256().token_with(&json!({ "alg": "RS256" }), &claims())).await;
+}
+
+#[tokio::test]
+async fn rfc_8725_3_10_a_token_that_brings_a_key_is_refused_even_if_it_does_not_need_it() {
+    let signer = rs256();
+    let issuer = || {
+        let keys = KeySet::from_jwk(signer.jwk().to_string()).unwrap();
+        Issuer::new(ISSUER, keys).audience(AUDIENCE)
+    };
+    let (strict, _) = layer(issuer());
+    let (lenient, _) = layer(issuer().ignore_brought_keys());
+    for (member, value) in [
+        ("jwk", signer.jwk()),
+        ("jku", json!("https://id.example/jwks")),
+        ("x5c", json!(["MIIB"])),
+        ("x5u", json!("https://id.example/x509")),
+    ] {
+        let mut header = signer.header();
+        header[member] = value;
+        let token = signer.token_with(&header, &claims());
+        assert_refused(&strict, &token, member).await;
+        assert_accepted(&lenient, &token).await;
+    }
+    let mut header = signer.header();
+    header["x5t"] = json!("a thumbprint, which is no key");
+    assert_accepted(&strict, &signer.token_with(&header, &claims())).await;
 }
 
 #[tokio::test]

@@ -70,6 +70,7 @@ pub struct Issuer {
     algorithms: Option<Vec<Algorithm>>,
     leeway: Duration,
     typ: Option<String>,
+    brought_keys_ignored: bool,
     exp_optional: bool,
     required: Vec<String>,
     max_lifetime: Option<Duration>,
@@ -85,6 +86,7 @@ impl Issuer {
             algorithms: None,
             leeway: LEEWAY,
             typ: None,
+            brought_keys_ignored: false,
             exp_optional: false,
             required: Vec::new(),
             max_lifetime: None,
@@ -189,6 +191,15 @@ impl Issuer {
         self
     }
 
+    /// Accepts tokens whose header brings a key or says where one is (`jwk`, `jku`, `x5c`, `x5u`), as those of some
+    /// issuers do: it is ignored. By default they are refused, since nobody needs it who knows the issuer's keys, and
+    /// an inner service that is passed the token might use it (RFC 8725 §3.10).
+    #[must_use]
+    pub fn ignore_brought_keys(mut self) -> Self {
+        self.brought_keys_ignored = true;
+        self
+    }
+
     /// Accepts tokens without `exp`, which stay valid until their key is withdrawn.
     #[must_use]
     pub fn without_expiry(mut self) -> Self {
@@ -228,8 +239,11 @@ impl Issuer {
         }
     }
 
-    /// RFC 8725 §3.11, if wanted.
+    /// RFC 8725 §3.10; and §3.11, if wanted.
     pub(super) fn check_header(&self, header: &Header<'_>) -> Result<(), Invalid> {
+        if header.brings_key() && !self.brought_keys_ignored {
+            return Err(Invalid("The token brings a key of its own."));
+        }
         match &self.typ {
             Some(typ) if !header.is_typed(typ) => {
                 Err(Invalid("The token is of another type than is accepted."))

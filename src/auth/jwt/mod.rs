@@ -11,7 +11,8 @@
 //!
 //! Otherwise it is answered `401` with a challenge (RFC 6750), or `400` if it has credentials in two places, or
 //! `503` if there are no keys to judge by. The token never chooses its algorithm or key, and never makes the
-//! gateway connect anywhere: `jwk`, `jku`, `x5c` and `x5u` are not read.
+//! gateway connect anywhere: one with `jwk`, `jku`, `x5c` or `x5u` is refused, or, by
+//! [`choice`](Issuer::ignore_brought_keys), judged as if it had none.
 //!
 //! What goes on carries an [`Identity`](crate::Identity) in its extensions, and no token.
 //!

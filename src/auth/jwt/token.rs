@@ -55,13 +55,14 @@ pub(super) fn decode_header(part: &str) -> Result<HeaderBytes, Invalid> {
     Ok(bytes)
 }
 
-/// The header's members that decide something. Those that carry or point to keys (`jwk`, `jku`, `x5c`, `x5u`)
-/// are not among them: a token does not choose its key (RFC 8725 §3.10).
+/// The header's members that decide something. Of those that carry or point to keys it is only known that they are
+/// there: a token does not choose its key (RFC 8725 §3.10).
 #[derive(Debug, Default)]
 pub(super) struct Header<'a> {
     alg: Option<Text<'a>>,
     kid: Option<Text<'a>>,
     typ: Option<Text<'a>>,
+    brings_key: bool,
     refused: Option<Invalid>,
 }
 
@@ -81,6 +82,11 @@ impl<'a> Header<'a> {
 
     pub(super) fn kid(&self) -> Option<&str> {
         self.kid.as_ref().map(|it| &*it.0)
+    }
+
+    /// Whether it carries a key or a certificate, or says where one is.
+    pub(super) fn brings_key(&self) -> bool {
+        self.brings_key
     }
 
     /// Whether the header types the token so. Media types are compared without case and with or without
@@ -109,6 +115,10 @@ impl<'de> Object<'de> for Header<'de> {
             // is one: with `b64` the parts would mean something else.
             "crit" | "b64" => {
                 self.refused = Some(Invalid("The token uses an extension that is not supported."));
+                map.next_value::<Skipped>()?;
+            }
+            "jwk" | "jku" | "x5c" | "x5u" => {
+                self.brings_key = true;
                 map.next_value::<Skipped>()?;
             }
             // RFC 7516: encrypted, or compressed before encryption.
