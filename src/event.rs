@@ -38,16 +38,33 @@ pub(crate) fn admitted<G: Guard>(head: Head<'_>) {
 
 /// A layer answered a request itself.
 pub(crate) fn refused(layer: &'static str, head: Head<'_>, rejection: &Rejection) {
+    let client = rejection.status().is_client_error();
+    rejected(layer, "refused", client, head, rejection);
+}
+
+/// A guard would have refused a request, and let it through because it only reports.
+pub(crate) fn reported(layer: &'static str, head: Head<'_>, rejection: &Rejection) {
+    rejected(layer, "reported", true, head, rejection);
+}
+
+/// At `info` if it is `usual`, else at `warn`.
+fn rejected(
+    layer: &'static str,
+    outcome: &'static str,
+    usual: bool,
+    head: Head<'_>,
+    rejection: &Rejection,
+) {
     #[cfg(feature = "metrics")]
-    count_rejection(layer, "refused", rejection);
+    count_rejection(layer, outcome, rejection);
     #[cfg(feature = "tracing")]
     {
-        macro_rules! refused {
+        macro_rules! rejected {
             ($level:ident) => {
                 tracing::$level!(
                     target: DECISION,
                     layer,
-                    outcome = "refused",
+                    outcome,
                     scheme = rejection.scheme(),
                     reason = rejection.reason().name(),
                     status = rejection.status().as_u16(),
@@ -61,33 +78,12 @@ pub(crate) fn refused(layer: &'static str, head: Head<'_>, rejection: &Rejection
                 )
             };
         }
-        match rejection.status().is_client_error() {
-            true => refused!(info),
-            false => refused!(warn),
+        match usual {
+            true => rejected!(info),
+            false => rejected!(warn),
         }
     }
-    let _ = (layer, head, rejection);
-}
-
-/// A guard would have refused a request, and let it through because it only reports.
-pub(crate) fn reported(layer: &'static str, head: Head<'_>, rejection: &Rejection) {
-    #[cfg(feature = "metrics")]
-    count_rejection(layer, "reported", rejection);
-    #[cfg(feature = "tracing")]
-    tracing::info!(
-        target: DECISION,
-        layer,
-        outcome = "reported",
-        scheme = rejection.scheme(),
-        reason = rejection.reason().name(),
-        status = rejection.status().as_u16(),
-        detail = rejection.detail(),
-        cause = rejection.cause().map(|it| tracing::field::display(Causes(it))),
-        method = %head.method(),
-        path = %Shown(head.uri().path()),
-        client = head.get::<crate::client_ip::ClientIp>().map(|it| tracing::field::display(it.ip())),
-    );
-    let _ = (layer, head, rejection);
+    let _ = (layer, outcome, usual, head, rejection);
 }
 
 /// A request was refused that could not be read, so that nothing can be said of it.

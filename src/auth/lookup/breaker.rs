@@ -62,6 +62,7 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
 
     /// A question fails that was asked just now.
     fn fail(breaker: &mut Breaker, now: Instant) -> Duration {
@@ -69,9 +70,8 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods)] // any instant will do
     fn opens_after_failures_in_a_row_and_probes_once_after_each_pause() {
-        let start = Instant::now();
+        let start = Clock::system().now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut breaker = Breaker::default();
         for _ in 0..4 {
@@ -93,9 +93,8 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods)]
     fn pauses_are_bounded_and_a_lost_probe_does_not_close_it_for_ever() {
-        let start = Instant::now();
+        let start = Clock::system().now();
         let mut breaker = Breaker::default();
         let longest = (0..100).map(|_| fail(&mut breaker, start)).max();
         assert_eq!(longest, Some(LONGEST));
@@ -105,9 +104,8 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::disallowed_methods)]
     fn questions_that_were_open_together_fail_as_one() {
-        let start = Instant::now();
+        let start = Clock::system().now();
         let mut breaker = Breaker::default();
         let together: Vec<Era> = (0..64).map(|_| breaker.admit(start).unwrap()).collect();
         for era in &together {

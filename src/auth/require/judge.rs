@@ -249,7 +249,7 @@ mod tests {
     fn what_cannot_be_told_is_admitted_by_no_combination() {
         #[derive(serde::Deserialize)]
         struct Other {
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "it is there to be missed")]
             gone: u8,
         }
         let twice = Identity::new("jwt", "a").with_claims(r#"{"a":{"b":1,"b":2}}"#);
