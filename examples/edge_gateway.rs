@@ -128,9 +128,10 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let token = settings.jwks.is_none().then(|| {
         demo.token(&settings.issuer, &settings.audience, Clock::system().unix().as_secs())
     });
+    // Before anybody hears that it runs: else a signal that comes at once would kill it.
+    let mut terminated = signal(SignalKind::terminate())?;
     welcome(server.addr(), &settings, token.as_deref());
 
-    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         _ = terminated.recv() => {}
         interrupted = tokio::signal::ctrl_c() => interrupted?,

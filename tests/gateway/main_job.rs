@@ -107,6 +107,7 @@ fn sigterm_drains() {
     streams.iter_mut().for_each(|stream| stream.write_all(first.as_bytes()).unwrap());
     gateway.terminate();
     while !gateway.output().contains("draining") {
+        assert!(gateway.is_running(), "it ended without draining: {}", gateway.output());
         std::thread::yield_now();
     }
     for mut stream in streams {
