@@ -6,6 +6,8 @@
 
 #[path = "support/cost.rs"]
 mod cost;
+#[path = "support/leaf.rs"]
+mod leaf;
 #[path = "../tests/support/tokens.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod tokens;
@@ -31,6 +33,7 @@ use tower_oauth2_resource_server::{
 
 use self::{
     cost::{Cost, cost},
+    leaf::Leaf,
     tokens::Signer,
 };
 
@@ -153,24 +156,6 @@ impl Service<Request<()>> for Naive {
 }
 
 // === the calls ===
-
-#[derive(Clone)]
-struct Leaf;
-
-impl Service<Request<()>> for Leaf {
-    type Response = Response<()>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<()>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<()>) -> Self::Future {
-        black_box(&request);
-        ready(Ok(Response::new(())))
-    }
-}
 
 /// A leaf whose answer can also be a peer's refusal.
 #[derive(Clone)]

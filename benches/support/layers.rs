@@ -1,13 +1,6 @@
 //! Each layer over a service that does nothing, and a request that shows what it does.
 
-use std::{
-    convert::Infallible,
-    future::{Ready, ready},
-    hint::black_box,
-    net::SocketAddr,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, future::ready, hint::black_box, net::SocketAddr, time::Duration};
 
 use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, Uri};
@@ -32,10 +25,14 @@ use tower_gateway::{
     route::{Route, RouteLayer, Routes},
 };
 
+use self::leaf::Leaf;
 use crate::{
     cost::{Cost, cost},
     tokens::{self, Signer},
 };
+
+#[path = "leaf.rs"]
+mod leaf;
 
 /// The row of a guard that does nothing.
 pub const NOTHING: &str = "a guard that does nothing";
@@ -259,24 +256,6 @@ fn introspection() -> IntrospectionLayer {
 }
 
 // === the calls ===
-
-#[derive(Clone)]
-pub struct Leaf;
-
-impl Service<Request<()>> for Leaf {
-    type Response = Response<()>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<()>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<()>) -> Self::Future {
-        black_box(&request);
-        ready(Ok(Response::new(())))
-    }
-}
 
 /// What the layer costs beyond the same call without it; it answers with this status.
 fn of<L, B>(layer: &L, status: u16, request: impl Fn() -> Request<()>) -> Cost

@@ -218,6 +218,7 @@ async fn other_places_are_read_by_choice_and_cleaned() {
         assert_eq!(ask(&choice, get(bad)).await.status(), 401, "{bad}");
     }
     assert_eq!(rig.server.asked(), 1);
+    assert!(rig.layer().accept_header("host").is_err(), "it means something to HTTP itself");
     assert!(rig.layer().accept_header("a b").is_err() && rig.layer().accept_cookie("a=b").is_err());
 }
 

@@ -1,13 +1,7 @@
 //! Several ways to authenticate, each of which must hold.
 
-use std::fmt;
-
-use super::schemes::{Layers, Schemes, missing};
-use crate::{
-    auth::{Scheme, scheme::is_preflight},
-    guard::{Guard, GuardLayer, Head, Verdict},
-    rejection::Rejection,
-};
+use super::schemes::{Layers, combination};
+use crate::guard::GuardLayer;
 
 /// Admits requests that every scheme admits: a token *and* the key of the application that sends it.
 ///
@@ -26,39 +20,4 @@ pub fn all_of<L: Layers>(layers: L) -> GuardLayer<AllOf<L::Schemes>> {
 /// The guard of [`all_of`].
 pub struct AllOf<S>(S);
 
-impl<S: Schemes> Guard for AllOf<S> {
-    const NAME: &'static str = "all_of";
-    type Pass = S::Passes;
-
-    fn check(&self, head: Head<'_>) -> Verdict<Self::Pass> {
-        match is_preflight(head) {
-            true => Verdict::admit(self.0.bypass()),
-            false => self.0.all(head),
-        }
-    }
-
-    fn bypass(&self) -> Option<Self::Pass> {
-        Some(self.0.bypass())
-    }
-}
-
-impl<S: Schemes> Scheme for AllOf<S> {
-    /// Any of the credentials: who presents some of them is refused for those that are missing.
-    fn presented(&self, head: Head<'_>) -> bool {
-        self.0.presented(head)
-    }
-
-    fn attempted(&self, head: Head<'_>) -> bool {
-        self.0.attempted(head)
-    }
-
-    fn missing(&self) -> Rejection {
-        missing(&self.0)
-    }
-}
-
-impl<S> fmt::Debug for AllOf<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AllOf")
-    }
-}
+combination!(AllOf, "all_of", |schemes, head| schemes.all(head));

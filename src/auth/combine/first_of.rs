@@ -1,13 +1,7 @@
 //! One of several ways to authenticate.
 
-use std::fmt;
-
-use super::schemes::{Layers, Schemes, missing};
-use crate::{
-    auth::{Scheme, scheme::is_preflight},
-    guard::{Guard, GuardLayer, Head, Verdict},
-    rejection::Rejection,
-};
+use super::schemes::{Layers, combination, missing};
+use crate::guard::{GuardLayer, Verdict};
 
 /// Admits requests by the first scheme whose credential they present; its word is final.
 ///
@@ -25,38 +19,6 @@ pub fn first_of<L: Layers>(layers: L) -> GuardLayer<FirstOf<L::Schemes>> {
 /// The guard of [`first_of`].
 pub struct FirstOf<S>(S);
 
-impl<S: Schemes> Guard for FirstOf<S> {
-    const NAME: &'static str = "first_of";
-    type Pass = S::Passes;
-
-    fn check(&self, head: Head<'_>) -> Verdict<Self::Pass> {
-        match is_preflight(head) {
-            true => Verdict::admit(self.0.bypass()),
-            false => self.0.first(head).unwrap_or_else(|| Verdict::refuse(self.missing())),
-        }
-    }
-
-    fn bypass(&self) -> Option<Self::Pass> {
-        Some(self.0.bypass())
-    }
-}
-
-impl<S: Schemes> Scheme for FirstOf<S> {
-    fn presented(&self, head: Head<'_>) -> bool {
-        self.0.presented(head)
-    }
-
-    fn attempted(&self, head: Head<'_>) -> bool {
-        self.0.attempted(head)
-    }
-
-    fn missing(&self) -> Rejection {
-        missing(&self.0)
-    }
-}
-
-impl<S> fmt::Debug for FirstOf<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FirstOf")
-    }
-}
+combination!(FirstOf, "first_of", |schemes, head| {
+    schemes.first(head).unwrap_or_else(|| Verdict::refuse(missing(schemes)))
+});

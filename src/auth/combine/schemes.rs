@@ -162,3 +162,48 @@ schemes!(La A a 0, Lb B b 1, Lc C c 2);
 schemes!(La A a 0, Lb B b 1, Lc C c 2, Ld D d 3);
 schemes!(La A a 0, Lb B b 1, Lc C c 2, Ld D d 3, Le E e 4);
 schemes!(La A a 0, Lb B b 1, Lc C c 2, Ld D d 3, Le E e 4, Lf F f 5);
+
+/// Makes a struct around schemes the guard that judges by all of them so.
+macro_rules! combination {
+    ($guard:ident, $name:literal, |$schemes:ident, $head:ident| $judge:expr) => {
+        impl<S: $crate::auth::combine::Schemes> $crate::guard::Guard for $guard<S> {
+            const NAME: &'static str = $name;
+            type Pass = S::Passes;
+
+            fn check(&self, $head: $crate::guard::Head<'_>) -> $crate::guard::Verdict<Self::Pass> {
+                let $schemes = &self.0;
+                match $crate::auth::scheme::is_preflight($head) {
+                    true => $crate::guard::Verdict::admit($schemes.bypass()),
+                    false => $judge,
+                }
+            }
+
+            fn bypass(&self) -> Option<Self::Pass> {
+                Some(self.0.bypass())
+            }
+        }
+
+        impl<S: $crate::auth::combine::Schemes> $crate::auth::Scheme for $guard<S> {
+            /// Any of the credentials.
+            fn presented(&self, head: $crate::guard::Head<'_>) -> bool {
+                self.0.presented(head)
+            }
+
+            fn attempted(&self, head: $crate::guard::Head<'_>) -> bool {
+                self.0.attempted(head)
+            }
+
+            fn missing(&self) -> $crate::rejection::Rejection {
+                $crate::auth::combine::schemes::missing(&self.0)
+            }
+        }
+
+        impl<S> std::fmt::Debug for $guard<S> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(stringify!($guard))
+            }
+        }
+    };
+}
+
+pub(super) use combination;
