@@ -46,8 +46,8 @@ fn from(client: usize) -> Request<()> {
 
 fn rate_limit() {
     let without = cost(|n| call(&mut leaf(), from(n)));
-    let endless = || RateLimitLayer::new(Quota::per_second(u32::MAX), key::client_ip());
-    let limited = |name, layer: RateLimitLayer<key::ClientIp>, clients: usize| {
+    let endless = || RateLimitLayer::new(Quota::per_second(u32::MAX.into()), key::client_ip());
+    let limited = |name, layer: RateLimitLayer, clients: usize| {
         let mut service = layer.layer(leaf());
         cost(|n| call(&mut service, from(n % clients))).beyond(without).report(name);
     };

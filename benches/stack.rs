@@ -34,7 +34,7 @@ use tower_gateway::{
     auth::jwt::{Algorithm, Issuer, JwtLayer, KeySet},
     client_ip::ClientIpLayer,
     key,
-    rate_limit::{Quota, RateLimitLayer},
+    rate_limit::{Limit, Quota, RateLimitLayer},
     route::{RouteLayer, Routes},
     server::{Server, listen},
     upstream::Upstream,
@@ -209,7 +209,7 @@ async fn gateway(origin: &str) {
     let quota = Quota::per_second(1_000_000_000); // counted and never reached
     let service = ServiceBuilder::new()
         .layer(ClientIpLayer::direct())
-        .layer(RateLimitLayer::new(quota, key::client_ip()).name("per-client"))
+        .layer(RateLimitLayer::of(Limit::new(quota, key::client_ip()).name("per-client")))
         .layer(JwtLayer::new(issuer).unwrap().forward_claim("sub", "x-auth-sub").unwrap())
         .layer(RouteLayer::new(Routes::new().prefix("/v1/users", upstream.clone())).unwrap())
         .service(upstream);

@@ -15,19 +15,9 @@ use tower_gateway::{
     Identity,
     auth::api_key::{ApiKeyLayer, KeyFactory, MemoryKeys},
     clock::Clock,
-    guard::Head,
-    key::{self, Key, KeyWriter},
-    rate_limit::{MissingKey, Quota, RateLimitLayer},
+    key,
+    rate_limit::{Plans, Quota, RateLimitLayer},
 };
-
-/// Limits each consumer on this plan; others are the matter of other limits.
-fn plan(plan: &'static str, quota: Quota) -> RateLimitLayer<impl Key + Clone> {
-    let of_the_plan = move |head: Head<'_>, key: &mut KeyWriter| {
-        let who = head.get::<Identity>().filter(|who| who.plan() == Some(plan));
-        who.and_then(|_| key::subject().write(head, key))
-    };
-    RateLimitLayer::new(quota, of_the_plan).name(plan).missing_key(MissingKey::Skip)
-}
 
 async fn whoami(who: Identity) -> String {
     format!("{} on {}\n", who.subject(), who.plan().unwrap_or("no plan"))
@@ -64,10 +54,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ]);
     let keys = MemoryKeys::from_json(document.to_string())?;
 
+    let plans = Plans::otherwise(Quota::per_minute(5)).plan("gold", Quota::per_minute(600));
     let gate = ServiceBuilder::new()
         .layer(ApiKeyLayer::new(keys.clone()).minted_by(&factory))
-        .layer(plan("gold", Quota::per_minute(600)))
-        .layer(plan("free", Quota::per_minute(5)));
+        .layer(RateLimitLayer::new(plans, key::subject()));
     let app = Router::new().route("/whoami", get(whoami)).layer(gate);
     // For operators only: on an address that nobody else reaches.
     let desk = Router::new()

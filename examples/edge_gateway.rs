@@ -17,7 +17,7 @@ use tower_gateway::{
     client_ip::ClientIpLayer,
     clock::Clock,
     key,
-    rate_limit::{Quota, RateLimitLayer},
+    rate_limit::{Limit, Quota, RateLimitLayer},
     route::{RouteLayer, Routes},
     server::Server,
     upstream::Upstream,
@@ -57,10 +57,10 @@ struct Settings {
     audience: String,
     /// Requests per second for each client address.
     #[arg(long, default_value_t = 10)]
-    rate: u32,
+    rate: u64,
     /// Requests at once for each client address.
     #[arg(long, default_value_t = 20)]
-    burst: u32,
+    burst: u64,
     /// How many proxies of yours stand in front and append to X-Forwarded-For.
     #[arg(long, default_value_t = 0)]
     trusted_hops: usize,
@@ -104,7 +104,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     // Made once: all cores share their state.
     let client_ip = ClientIpLayer::behind_proxies(settings.trusted_hops);
     let quota = Quota::per_second(settings.rate).burst(settings.burst);
-    let limit = RateLimitLayer::new(quota, key::client_ip()).name("per-client");
+    let limit = RateLimitLayer::of(Limit::new(quota, key::client_ip()).name("per-client"));
     let issuer = Issuer::new(&settings.issuer, keys).audience(&settings.audience);
     let jwt = JwtLayer::new(issuer)?.forward_claim("sub", "x-auth-sub")?;
 

@@ -62,7 +62,12 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{body::Body, event, rejection::Rejection, reply::reply};
+use crate::{
+    body::{Body, Watch},
+    event,
+    rejection::Rejection,
+    reply::reply,
+};
 
 /// A boxed future that can move between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -145,6 +150,12 @@ pub trait Pass {
     fn leave<B>(&mut self, response: &mut Response<B>) {
         let _ = response;
     }
+
+    /// What goes along with the response's body until it has ended, such as a permit. Asked after
+    /// [`leave`](Self::leave). Default: nothing.
+    fn watch(&mut self) -> Option<Box<dyn Watch>> {
+        None
+    }
 }
 
 impl Pass for () {}
@@ -167,6 +178,10 @@ impl<P: Pass> Pass for Option<P> {
         if let Some(pass) = self {
             pass.leave(response);
         }
+    }
+
+    fn watch(&mut self) -> Option<Box<dyn Watch>> {
+        self.as_mut()?.watch()
     }
 }
 
@@ -422,7 +437,8 @@ where
                 StateProj::Inside { future, pass } => {
                     let mut response = ready!(future.poll(cx))?;
                     pass.leave(&mut response);
-                    return Poll::Ready(Ok(response.map(Body::inner)));
+                    let watch = pass.watch();
+                    return Poll::Ready(Ok(response.map(|body| Body::inner(body).watched(watch))));
                 }
                 StateProj::Refused { response } => {
                     let response = response.take().expect("polled after completion");

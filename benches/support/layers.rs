@@ -60,7 +60,7 @@ pub fn measure() -> Vec<Layered> {
     row("client address, of the peer", of(&ClientIpLayer::direct(), 200, plain));
     row("client address, one proxy", of(&ClientIpLayer::behind_proxies(1), 200, forwarded));
 
-    let endless = RateLimitLayer::new(Quota::per_second(u32::MAX), key::client_ip());
+    let endless = RateLimitLayer::new(Quota::per_second(u32::MAX.into()), key::client_ip());
     row("limit, admitted", of(&endless, 200, plain));
     row("limit, admitted, no fields", of(&endless.hide_fields(), 200, plain));
     let spent = RateLimitLayer::new(Quota::per_day(1), key::client_ip());
@@ -153,7 +153,7 @@ pub fn measure() -> Vec<Layered> {
     row("route, capture", of(&route, 200, || at("/v1/orders/7")));
     row("route, default", of(&route, 200, || at("/health")));
 
-    let limit = RateLimitLayer::new(Quota::per_second(u32::MAX), key::client_ip());
+    let limit = RateLimitLayer::new(Quota::per_second(u32::MAX.into()), key::client_ip());
     let stack = ServiceBuilder::new()
         .layer(ClientIpLayer::direct())
         .layer(limit)

@@ -60,11 +60,23 @@
 //! of bad credentials costs nothing; a limit by subject goes inside. A limit by route goes inside of what routes: on
 //! a route's service, or on an axum `Router`.
 
-mod headers;
+mod algorithm;
+mod calendar;
+mod fields;
+mod guard;
 mod layer;
-mod limiter;
+mod limit;
+mod memory;
 mod quota;
+mod ruling;
+mod sharing;
 mod store;
+mod timeline;
 
-pub use layer::{Counted, Limit, MissingKey, RateLimitLayer};
-pub use quota::Quota;
+pub use guard::{Counted, Limits};
+pub use layer::RateLimitLayer;
+pub use limit::{Limit, MissingKey};
+pub use memory::MemoryStore;
+pub use quota::{Plans, Quota, QuotaSource};
+pub use sharing::Sharing;
+pub use store::{Answer, Demand, Receipt, Store, StoreError};

@@ -1,226 +1,210 @@
-//! What is remembered of each key: bounded, without scans, and never to an offender's advantage.
-//!
-//! A fixed table of sets, each of [`WAYS`] slots. A key belongs to one set, by its hash, so that everything is
-//! decided by looking at that set alone.
+//! What several nodes share: the role of Redis, and of whatever else can keep counts for many.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use governor::{nanos::Nanos, state::StateStore};
+use super::{limit::Named, quota::Quota};
+use crate::guard::BoxFuture;
 
-/// Slots in a set. With twice as many slots as keys, one key in 50,000 finds its set full.
-const WAYS: usize = 32;
+/// Keeps the counts of limits for several nodes.
+///
+/// [`MemoryStore`](super::MemoryStore) keeps them in this process: for tests, for simulations, for several layers
+/// that shall count together. Each method is one operation that nobody sees half done, and at most one round trip.
+/// Calls may be dropped at any time, and what they were about to do may then be done or not.
+pub trait Store: Send + Sync + 'static {
+    /// Takes from all demands, or from none if one that is [enforced](Demand::is_enforced) is refused. Where one is
+    /// refused, the [penalty box](Demand::is_penalty_box) that follows it counts a refusal.
+    fn take(&self, demands: Vec<Demand>) -> BoxFuture<Result<Vec<Answer>, StoreError>>;
 
-/// More would not fit into memory.
-const MOST_KEYS: usize = 1 << 28;
+    /// Takes what there is, up to the demand's units: a loan. Refused if there is nothing.
+    fn borrow(&self, demand: Demand) -> BoxFuture<Result<Answer, StoreError>>;
 
-/// The most that one lock covers is a 64th of the table.
-const SHARDS: usize = 64;
+    /// Takes the units of each demand whether they are there or not: what is not there becomes a debt.
+    fn charge(&self, demands: Vec<Demand>) -> BoxFuture<Result<(), StoreError>>;
 
-/// Sixteen bits of each slot's key, so that a look-up reads one line of memory to find its slot. For a slot never
-/// used they are 0, which is wrong as often as any other guess: the slot itself decides.
-type Tags = [u16; WAYS];
+    /// Gives units back that were taken under this receipt. What has been forgotten since is not given back.
+    fn refund(&self, demands: Vec<(Demand, Receipt)>) -> BoxFuture<Result<(), StoreError>>;
 
-/// Its slots, and behind them the overflow cell, which belongs to no key.
-type Set = [Slot; WAYS + 1];
+    /// Says what a demand would be answered, and takes nothing.
+    fn read(&self, demand: Demand) -> BoxFuture<Result<Answer, StoreError>>;
 
-/// Two words of its key's fingerprint and one of state: the time (nanoseconds on the limiter's clock) at which the
-/// bucket is full again. So a slot whose state has passed says nothing that a new slot would not say, and is
-/// free; one never used, 0, is free too.
-type Slot = [u64; 3];
-const STATE: usize = 2;
-const OVERFLOW: usize = WAYS;
+    /// Forgets what is known of the demand's key.
+    fn reset(&self, demand: Demand) -> BoxFuture<Result<(), StoreError>>;
 
-/// The states of the keys that are not at rest.
-pub(super) struct Store {
-    shards: Box<[Shard]>,
-    sets_per_shard: usize,
-    /// What one request adds to a state.
-    interval: u64,
+    /// Says that this node lives, and goes on to for so long; how many nodes do, this one included.
+    fn nodes(&self, node: &str, lives: Duration) -> BoxFuture<Result<u32, StoreError>>;
 }
 
-/// On a cache line of its own. Its memory is taken when its first key comes.
-#[derive(Default)]
-#[repr(align(64))]
-struct Shard(Mutex<Sets>);
-
-#[derive(Default)]
-struct Sets {
-    tags: Vec<Tags>,
-    slots: Vec<Set>,
+/// What is asked of one limit for one key.
+#[derive(Clone, Debug)]
+pub struct Demand {
+    limit: Arc<str>,
+    key: Named,
+    quota: Quota,
+    units: u64,
+    enforced: bool,
 }
 
-/// A key, as the store knows it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Fingerprint([u64; 2]);
-
-impl Fingerprint {
-    /// Bits that do not choose the set.
-    fn tag(&self) -> u16 {
-        self.0[1] as u16
-    }
-}
-
-/// Makes fingerprints: 128 bits under two secrets, so that nobody can make two keys meet.
-#[derive(Default)]
-pub(super) struct Fingerprints([RandomState; 2]);
-
-impl Fingerprints {
-    /// The fingerprint of a key; of those who have none, for `None`.
-    pub(super) fn of(&self, key: Option<&[u8]>) -> Fingerprint {
-        Fingerprint(self.0.each_ref().map(|secret| secret.hash_one(key)))
-    }
-}
-
-impl Store {
-    /// Room for `max_keys` keys, in buckets that refill by one each `interval` nanoseconds.
-    pub(super) fn new(max_keys: usize, interval: u64) -> Self {
-        let slots = 2 * max_keys.min(MOST_KEYS);
-        let sets = slots.div_ceil(WAYS).max(1);
-        let shards = sets.min(SHARDS);
-        Self {
-            shards: (0..shards).map(|_| Shard::default()).collect(),
-            sets_per_shard: sets.div_ceil(shards),
-            interval,
-        }
+impl Demand {
+    pub(super) fn new(
+        limit: Arc<str>,
+        key: Named,
+        quota: Quota,
+        units: u64,
+        enforced: bool,
+    ) -> Self {
+        Self { limit, key, quota, units, enforced }
     }
 
-    /// The key's shard, locked, and the number of its set.
-    fn locate(&self, key: &Fingerprint) -> (MutexGuard<'_, Sets>, usize) {
-        let sets = self.shards.len() * self.sets_per_shard;
-        let set = scale(key.0[0], sets);
-        let shard = &self.shards[set % self.shards.len()].0;
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if shard.slots.is_empty() {
-            // Zeroed pages: touched set by set.
-            shard.tags = vec![[0; WAYS]; self.sets_per_shard];
-            shard.slots = vec![[[0; STATE + 1]; WAYS + 1]; self.sets_per_shard];
-        }
-        (shard, set / self.shards.len())
+    /// The name of the limit.
+    pub fn limit(&self) -> &str {
+        &self.limit
+    }
+
+    /// The key's bytes; `None` for the one key of all those who have none.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.key.bytes()
+    }
+
+    /// How much the key may take.
+    pub fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    /// How many units. 0 takes nothing, and is admitted where 1 would be.
+    pub fn units(&self) -> u64 {
+        self.units
+    }
+
+    /// Whether its refusal refuses the request; a limit that only reports refuses nobody.
+    pub fn is_enforced(&self) -> bool {
+        self.enforced
+    }
+
+    /// Whether it is a penalty box: one that counts the refusals of the demand before it.
+    pub fn is_penalty_box(&self) -> bool {
+        self.quota.is_penalty_box()
+    }
+
+    /// The same with other units.
+    #[must_use]
+    pub fn with_units(self, units: u64) -> Self {
+        Self { units, ..self }
     }
 }
 
-/// The hash as a number below `end`.
-fn scale(hash: u64, end: usize) -> usize {
-    ((u128::from(hash) * end as u128) >> 64) as usize
+/// What a limit says to a demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub(super) verdict: Result<Grant, Option<Duration>>,
+    pub(super) remaining: u64,
+    pub(super) reset: Duration,
 }
 
-impl StateStore for Store {
-    type Key = Fingerprint;
+/// What was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Grant {
+    pub(super) units: u64,
+    pub(super) delay: Duration,
+    pub(super) receipt: Receipt,
+}
 
-    fn measure_and_replace<T, F, E>(&self, key: &Fingerprint, measure: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        let (mut shard, number) = self.locate(key);
-        let Sets { tags, slots } = &mut *shard;
-        let (tags, slots) = (&mut tags[number], &mut slots[number]);
-        if let Some(slot) = slot_of(tags, slots, key) {
-            let (answer, state) = measure(Some(Nanos::new(slots[slot][STATE])))?;
-            slots[slot][STATE] = state.as_u64();
-            return Ok(answer);
+impl Answer {
+    /// So many units were taken, or would be.
+    pub fn granted(units: u64) -> Self {
+        let grant = Grant { units, ..Grant::default() };
+        Self { verdict: Ok(grant), remaining: 0, reset: Duration::ZERO }
+    }
+
+    /// Nothing was taken; the same demand would be admitted after `wait`, or never.
+    pub fn refused(wait: Option<Duration>) -> Self {
+        Self { verdict: Err(wait), remaining: 0, reset: Duration::ZERO }
+    }
+
+    /// What is left now, and how long until all is there again. Default: 0 and 0.
+    #[must_use]
+    pub fn leaving(self, remaining: u64, reset: Duration) -> Self {
+        Self { remaining, reset, ..self }
+    }
+
+    /// The request has to wait so long for its turn: leaky buckets. Default: 0.
+    #[must_use]
+    pub fn after(mut self, delay: Duration) -> Self {
+        if let Ok(grant) = &mut self.verdict {
+            grant.delay = delay;
         }
-        // A newcomer may have been here before, in the overflow cell: it goes on from there.
-        let (answer, state) = measure(Some(Nanos::new(slots[OVERFLOW][STATE])))?;
-        // The first request of a bucket at rest leaves `now + interval`: so it tells the time of measurement.
-        let now = measure(None)?.1.as_u64().saturating_sub(self.interval);
-        match slots[..WAYS].iter().position(|slot| slot[STATE] <= now) {
-            Some(slot) => {
-                tags[slot] = key.tag();
-                slots[slot] = [key.0[0], key.0[1], state.as_u64()];
-            }
-            None => slots[OVERFLOW][STATE] = state.as_u64(),
+        self
+    }
+
+    /// Under which it can be given back. Default: 0.
+    #[must_use]
+    pub fn under(mut self, receipt: Receipt) -> Self {
+        if let Ok(grant) = &mut self.verdict {
+            grant.receipt = receipt;
         }
-        Ok(answer)
+        self
+    }
+
+    /// How many units were granted; `None` for a refusal.
+    pub fn units(&self) -> Option<u64> {
+        Some(self.verdict.ok()?.units)
+    }
+
+    /// What is left.
+    pub fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
+    /// How long until all is there again.
+    pub fn reset(&self) -> Duration {
+        self.reset
+    }
+
+    /// The receipt of a grant.
+    pub fn receipt(&self) -> Receipt {
+        self.verdict.map(|grant| grant.receipt).unwrap_or_default()
     }
 }
 
-fn slot_of(tags: &Tags, slots: &Set, key: &Fingerprint) -> Option<usize> {
-    let tag = key.tag();
-    (0..WAYS).find(|&slot| tags[slot] == tag && slots[slot][..STATE] == key.0)
+/// When units were taken, so that they go back to where they came from: a store's own word, which only it reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Receipt(u64);
+
+impl Receipt {
+    /// A store's word.
+    pub fn new(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// The word.
+    pub fn word(self) -> u64 {
+        self.0
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A store could not be asked, or did not answer.
+pub struct StoreError(Box<dyn Error + Send + Sync>);
 
-    /// Takes one from a bucket of `burst` with interval 10; the state after it, or `Err` when it is empty.
-    fn take(store: &Store, key: u32, now: u64, burst: u64) -> Result<u64, ()> {
-        take_as(store, Fingerprint([7, u64::from(key)]), now, burst)
+impl StoreError {
+    /// For this reason, which goes to events and never to a client.
+    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(cause.into())
     }
+}
 
-    fn take_as(store: &Store, key: Fingerprint, now: u64, burst: u64) -> Result<u64, ()> {
-        store.measure_and_replace(&key, |state| {
-            let state = state.map_or(now, Nanos::as_u64).max(now);
-            match state + 10 <= now + 10 * burst {
-                true => Ok((state + 10, Nanos::new(state + 10))),
-                false => Err(()),
-            }
-        })
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the store of rate limits failed: {}", self.0)
     }
+}
 
-    fn table_bytes(store: &Store) -> usize {
-        store.shards.len() * store.sets_per_shard * (size_of::<Tags>() + size_of::<Set>())
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreError({:?})", self.0.to_string())
     }
+}
 
-    #[test]
-    fn a_million_keys_take_less_than_a_hundred_mebibytes() {
-        let store = Store::new(1_000_000, 10);
-        assert!(table_bytes(&store) <= 54_000_000, "{}", table_bytes(&store));
-        let taken =
-            |store: &Store| store.shards.iter().any(|it| it.0.lock().unwrap().slots.capacity() > 0);
-        assert!(!taken(&store), "memory is taken as keys come");
-    }
-
-    #[test]
-    fn nearly_every_key_of_the_maximum_has_a_bucket_of_its_own() {
-        let (store, fingerprints) = (Store::new(100_000, 10), Fingerprints::default());
-        let take = |key: u32| take_as(&store, fingerprints.of(Some(&key.to_be_bytes())), 0, 2);
-        for key in 0..100_000 {
-            take(key).unwrap_or_default();
-        }
-        let own = (0..100_000).filter(|&key| take(key) == Ok(20));
-        assert!(own.count() > 99_950);
-    }
-
-    #[test]
-    fn a_full_table_forgets_no_offender_and_lets_no_newcomer_through_for_nothing() {
-        let store = Store::new(1, 10);
-        let known: Vec<u32> = (0..WAYS as u32).collect();
-        for &key in &known {
-            assert_eq!(take(&store, key, 0, 1), Ok(10));
-        }
-        assert_eq!(take(&store, 1_000, 0, 1), Ok(10), "the overflow cell");
-        for newcomer in 1_001..2_000 {
-            assert_eq!(take(&store, newcomer, 0, 1), Err(()));
-        }
-        for &key in &known {
-            assert_eq!(take(&store, key, 9, 1), Err(()), "still limited");
-        }
-    }
-
-    #[test]
-    fn who_leaves_the_overflow_cell_takes_its_debt_along() {
-        let store = Store::new(1, 10);
-        for key in 0..WAYS as u32 {
-            take(&store, key, 0, 5).unwrap();
-        }
-        for _ in 0..5 {
-            take(&store, 99, 0, 5).unwrap();
-        }
-        assert_eq!(take(&store, 99, 0, 5), Err(()));
-        // Now the others are at rest, and there is a slot: it has regained one request, not five.
-        assert_eq!(take(&store, 99, 10, 5), Ok(60));
-        assert_eq!(take(&store, 99, 10, 5), Err(()));
-    }
-
-    #[test]
-    fn a_key_at_rest_gives_way() {
-        let store = Store::new(1, 10);
-        for key in 0..1_000 {
-            assert_eq!(take(&store, key, u64::from(key) * 10, 1), Ok(u64::from(key) * 10 + 10));
-        }
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
     }
 }

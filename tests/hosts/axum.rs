@@ -41,7 +41,7 @@ async fn handler(State(reached): State<Reached>) -> &'static str {
 }
 
 /// Five of each key, and then nothing: the clock stands still.
-fn five<K: Key>(key: K) -> RateLimitLayer<K> {
+fn five(key: impl Key + Send + Sync + 'static) -> RateLimitLayer {
     RateLimitLayer::new(Quota::per_hour(5), key).clock(Clock::manual().0)
 }
 

@@ -24,8 +24,8 @@ use tower_gateway::{
     client_ip::ClientIpLayer,
     clock::Clock,
     host::tonic::RequestExt,
-    key::{self, Key},
-    rate_limit::{Quota, RateLimitLayer},
+    key,
+    rate_limit::{Limit, Quota, RateLimitLayer},
     server,
     upstream::Upstream,
 };
@@ -39,8 +39,9 @@ fn jwt() -> JwtLayer {
 }
 
 /// Five calls of each subject, and then one in twelve minutes: the clock stands still.
-fn five() -> RateLimitLayer<impl Key + Clone> {
-    RateLimitLayer::new(Quota::per_hour(5), key::subject()).name("calls").clock(Clock::manual().0)
+fn five() -> RateLimitLayer {
+    let limit = Limit::new(Quota::per_hour(5), key::subject()).name("calls");
+    RateLimitLayer::of(limit).clock(Clock::manual().0)
 }
 
 async fn listen() -> (TcpListener, SocketAddr) {
@@ -114,7 +115,8 @@ fn call(service: &str) -> Request<HealthCheckRequest> {
 
 #[tokio::test]
 async fn a_client_over_its_limit_reads_when_to_come_back() {
-    let limit = RateLimitLayer::new(Quota::per_minute(2), key::client_ip()).name("calls");
+    let limit = Limit::new(Quota::per_minute(2), key::client_ip()).name("calls");
+    let limit = RateLimitLayer::of(limit);
     let (_, health) = tonic_health::server::health_reporter();
     let (listener, addr) = listen().await;
     let server = Server::builder()

@@ -34,8 +34,8 @@ use tower_gateway::{
     clock::{Clock, ManualClock},
     guard::{BoxFuture, Guard, Head},
     identity::Claims,
-    key::{self, Key},
-    rate_limit::{MissingKey, Quota, RateLimitLayer},
+    key,
+    rate_limit::{Plans, Quota, RateLimitLayer},
     test_util::Contract,
 };
 
@@ -396,10 +396,7 @@ async fn a_key_is_in_no_debug_output_and_in_no_answer() {
 // === together ===
 
 /// How many of ten requests with each key in turn are admitted.
-async fn admitted<K>(layer: ApiKeyLayer, limit: RateLimitLayer<K>, keys: [&MintedKey; 3]) -> [u8; 3]
-where
-    K: Key + Clone + Send + Sync + 'static,
-{
+async fn admitted(layer: ApiKeyLayer, limit: RateLimitLayer, keys: [&MintedKey; 3]) -> [u8; 3] {
     let service = ServiceBuilder::new().layer(layer).layer(limit.clock(Clock::manual().0));
     let service = service.service(support::echo());
     let mut admitted = [0; 3];
@@ -425,11 +422,8 @@ async fn consumer_and_plan_reach_the_rate_limiter_by_the_identity() {
     let each = RateLimitLayer::new(Quota::per_hour(6), key::subject());
     // The two keys of one consumer count together.
     assert_eq!(admitted(layer.clone(), each, [paula, again, quentin]).await, [3, 3, 6]);
-    let free = |head: Head<'_>, key: &mut key::KeyWriter| {
-        let is_free = head.get::<Identity>()?.plan() == Some("free");
-        is_free.then(|| key::subject().write(head, key))?
-    };
-    let by_plan = RateLimitLayer::new(Quota::per_hour(6), free).missing_key(MissingKey::Skip);
+    let plans = Plans::otherwise(Quota::unlimited()).plan("free", Quota::per_hour(6));
+    let by_plan = RateLimitLayer::new(plans, key::subject());
     assert_eq!(admitted(layer, by_plan, [paula, again, quentin]).await, [10, 10, 6]);
 }
 

@@ -31,7 +31,7 @@ use tower_gateway::{
     guard::{Guard, GuardLayer, Head, Pass, Verdict},
     identity::Claims,
     key::{self, Key, KeyWriter},
-    rate_limit::{MissingKey, Quota, RateLimitLayer},
+    rate_limit::{Limit, MissingKey, Quota, RateLimitLayer},
     test_util::Contract,
 };
 
@@ -618,7 +618,8 @@ async fn the_plan_of_anonymous_clients_reaches_the_rate_limiter() {
         let free = head.get::<Identity>()?.plan() == Some("free");
         free.then(|| key::header("x-client").write(head, key))?
     };
-    let limit = RateLimitLayer::new(Quota::per_hour(2), free).missing_key(MissingKey::Skip);
+    let limit =
+        RateLimitLayer::of(Limit::new(Quota::per_hour(2), free).missing_key(MissingKey::Skip));
     let gate = optional(jwt()).anonymous_plan("free").layer(limit.layer(echo()));
     let token = bearer(&hs256(&claims()));
     let statuses = async |fields: &[(&'static str, &str)]| {

@@ -125,7 +125,7 @@ async fn introspection_that_remembers_and_that_asks_each_time() {
 }
 
 /// Of no more than 100 requests each, and the clock stands still.
-fn limit() -> RateLimitLayer<impl key::Key + Clone> {
+fn limit() -> RateLimitLayer {
     RateLimitLayer::new(Quota::per_hour(100), key::client_ip()).clock(Clock::manual().0)
 }
 

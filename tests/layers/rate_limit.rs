@@ -15,8 +15,8 @@ use tower_gateway::{
     Identity, Rejection,
     client_ip::{ClientIpLayer, PeerAddr},
     clock::Clock,
-    key::{self, Key},
-    rate_limit::{MissingKey, Quota, RateLimitLayer},
+    key,
+    rate_limit::{Limit, MissingKey, Quota, RateLimitLayer},
 };
 
 use crate::support::{assert_problem, echo, get};
@@ -68,9 +68,10 @@ async fn the_limit_is_admitted_and_the_rest_told_when_to_come_back() {
     let count = Arc::clone(&reached);
     let service = ServiceBuilder::new()
         .layer(
-            RateLimitLayer::new(Quota::per_minute(6).burst(5), key::client_ip())
-                .name("per-client")
-                .clock(clock),
+            RateLimitLayer::of(
+                Limit::new(Quota::per_minute(6).burst(5), key::client_ip()).name("per-client"),
+            )
+            .clock(clock),
         )
         .map_request(move |request| {
             count.fetch_add(1, Ordering::Relaxed);
@@ -162,10 +163,13 @@ async fn the_addresses_of_one_network_are_one_client() {
 
 #[tokio::test]
 async fn a_request_without_a_key_is_refused_unless_chosen_otherwise() {
-    let limit = || RateLimitLayer::new(Quota::per_hour(2), key::subject()).clock(Clock::manual().0);
+    let by = |missing| {
+        let limit = Limit::new(Quota::per_hour(2), key::subject()).missing_key(missing);
+        RateLimitLayer::of(limit).clock(Clock::manual().0).layer(echo())
+    };
     let nobody = || [get("/"), get("/"), get("/")];
 
-    let service = limit().layer(echo());
+    let service = by(MissingKey::default());
     assert_eq!(statuses(&service, nobody()).await, [403, 403, 403]);
     let response = service.oneshot(get("/")).await.unwrap();
     let cause = response.extensions().get::<Rejection>().unwrap().cause().unwrap().to_string();
@@ -173,11 +177,11 @@ async fn a_request_without_a_key_is_refused_unless_chosen_otherwise() {
     let problem = assert_problem(response, 403, "forbidden").await;
     assert!(!problem.to_string().contains("Subject"));
 
-    let skip = limit().missing_key(MissingKey::Skip).layer(echo());
+    let skip = by(MissingKey::Skip);
     assert_eq!(statuses(&skip, nobody()).await, [200, 200, 200]);
     assert!(!skip.oneshot(get("/")).await.unwrap().headers().contains_key("ratelimit"));
 
-    let shared = limit().missing_key(MissingKey::Shared).layer(echo());
+    let shared = by(MissingKey::Shared);
     assert_eq!(statuses(&shared, nobody()).await, [200, 200, 429]);
     let mut alice = get("/");
     alice.extensions_mut().insert(Identity::new("jwt", "alice"));
@@ -187,18 +191,17 @@ async fn a_request_without_a_key_is_refused_unless_chosen_otherwise() {
 #[tokio::test]
 async fn a_key_that_writes_nothing_is_not_a_missing_one() {
     let empty = |_: tower_gateway::guard::Head<'_>, _: &mut key::KeyWriter| Some(());
-    fn quota<K: Key>(key: K) -> RateLimitLayer<K> {
-        RateLimitLayer::new(Quota::per_hour(1), key).clock(Clock::manual().0)
-    }
-    let service = quota(empty).layer(echo());
+    let service = RateLimitLayer::new(Quota::per_hour(1), empty).clock(Clock::manual().0);
+    let service = service.layer(echo());
     assert_eq!(statuses(&service, [get("/"), get("/")]).await, [200, 429]);
 }
 
 #[tokio::test]
 async fn limits_in_a_stack_each_have_their_say() {
     let clock = Clock::manual().0;
-    let limit =
-        |name, quota| RateLimitLayer::new(quota, key::shared()).name(name).clock(clock.clone());
+    let limit = |name, quota| {
+        RateLimitLayer::of(Limit::new(quota, key::shared()).name(name)).clock(clock.clone())
+    };
     let service = ServiceBuilder::new()
         .layer(limit("all", Quota::per_second(10)))
         .layer(limit("slow", Quota::per_hour(1)))

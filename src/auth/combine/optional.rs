@@ -6,6 +6,7 @@ use http::{Request, Response};
 
 use crate::{
     auth::{Scheme, SchemeLayer, scheme::is_preflight},
+    body::Watch,
     guard::{Guard, GuardLayer, Head, Pass, Verdict},
     identity::Identity,
     rejection::Rejection,
@@ -121,6 +122,10 @@ impl<P: Pass> Pass for OptionalPass<P> {
 
     fn leave<B>(&mut self, response: &mut Response<B>) {
         self.pass.leave(response);
+    }
+
+    fn watch(&mut self) -> Option<Box<dyn Watch>> {
+        self.pass.watch()
     }
 }
 

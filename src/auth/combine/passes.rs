@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{Request, Response};
 
-use crate::guard::Pass;
+use crate::{body::Watch, guard::Pass};
 
 /// The pass of a combination: those of its schemes, of which one leads.
 ///
@@ -56,6 +56,15 @@ macro_rules! passes {
                         $($at => self.passes.$at.leave(response),)+
                         _ => {}
                     }
+                }
+            }
+
+            fn watch(&mut self) -> Option<Box<dyn Watch>> {
+                let all = [$(self.passes.$at.watch()),+];
+                let mut all: Vec<_> = all.into_iter().flatten().collect();
+                match all.len() {
+                    0 | 1 => all.pop(),
+                    _ => Some(Box::new(all)),
                 }
             }
         }

@@ -1,0 +1,165 @@
+//! Limits that are kept in this process: all limits of a request are judged together, and spend together.
+
+mod store;
+pub(super) mod table;
+
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::{
+    algorithm::{self, Admission, Judgment, Moment, State},
+    quota::{Algorithm, Quota},
+    ruling::{Ruling, Said},
+    store::{Answer, Grant, Receipt},
+};
+use table::{Cell, Fingerprint, Table};
+
+pub use store::MemoryStore;
+
+/// What a request asks of one limit.
+pub(super) struct Ask<'a> {
+    pub(super) table: &'a Table,
+    pub(super) key: Fingerprint,
+    pub(super) quota: Quota,
+    pub(super) cost: u64,
+    /// Whether its refusal counts; one that only reports refuses nobody.
+    pub(super) enforced: bool,
+}
+
+/// Takes from all, or from none.
+pub(super) fn take(asks: &[Ask<'_>], at: Moment) -> Ruling {
+    let mut cells = lock(asks);
+    let judged: SmallVec<[Judgment; 2]> =
+        asks.iter().zip(&cells).map(|(ask, cell)| ask.judge(cell, at, ask.cost)).collect();
+    let refused = asks.iter().zip(&judged).any(|(ask, it)| ask.enforced && it.verdict.is_err());
+    for (index, (ask, cell)) in asks.iter().zip(&mut cells).enumerate() {
+        match judged[index].verdict {
+            _ if refused && ask.quota.is_penalty_box() => {
+                let counts = index.checked_sub(1).is_some_and(|it| judged[it].verdict.is_err());
+                ask.charge(cell, at, counts.into());
+            }
+            Ok(admission) if !refused => ask.commit(cell, admission, at, ask.cost),
+            _ => {}
+        }
+    }
+    drop(cells);
+    let said = |(ask, it): (&Ask<'_>, Judgment)| ask.said(it, at);
+    asks.iter().zip(judged).map(said).collect()
+}
+
+/// The cells of all asks, in their order; locked in the order of their tables' ranks, so that no two requests wait
+/// for each other.
+fn lock<'a>(asks: &[Ask<'a>]) -> SmallVec<[Cell<'a>; 2]> {
+    if let [ask] = asks {
+        return SmallVec::from_iter([ask.table.lock(ask.key)]);
+    }
+    let mut order: SmallVec<[usize; 4]> = (0..asks.len()).collect();
+    order.sort_unstable_by_key(|&index| asks[index].table.rank());
+    let mut locked: SmallVec<[Option<Cell<'a>>; 4]> = asks.iter().map(|_| None).collect();
+    for index in order {
+        locked[index] = Some(asks[index].table.lock(asks[index].key));
+    }
+    locked.into_iter().flatten().collect()
+}
+
+impl Ask<'_> {
+    /// Takes what there is, up to the cost.
+    pub(super) fn borrow(&self, at: Moment) -> Answer {
+        let mut cell = self.table.lock(self.key);
+        let left = self.judge(&cell, at, 0).remaining;
+        let units = self.cost.min(left).max(1);
+        let judgment = self.judge(&cell, at, units);
+        if let Ok(admission) = judgment.verdict {
+            self.commit(&mut cell, admission, at, units);
+        }
+        self.answer(judgment, at, units)
+    }
+
+    /// What the demand would be answered.
+    pub(super) fn read(&self, at: Moment) -> Answer {
+        let judgment = self.judge(&self.table.lock(self.key), at, self.cost);
+        self.answer(judgment, at, self.cost)
+    }
+
+    /// Takes the cost whether it is there or not.
+    pub(super) fn force(&self, at: Moment) {
+        self.charge(&mut self.table.lock(self.key), at, self.cost);
+    }
+
+    /// Gives the cost back.
+    pub(super) fn refund(&self, at: Moment, receipt: Receipt) {
+        let mut cell = self.table.lock(self.key);
+        let receipt = receipt.word();
+        match self.quota.algorithm() {
+            Algorithm::SlidingLog if cell.log().is_some() => {
+                let state = cell.state();
+                cell.write_log(state, at.now, |log| log.refund(receipt, self.cost));
+            }
+            _ => {
+                let state = algorithm::refund(self.quota, cell.state(), at, self.cost, receipt);
+                cell.write(state, at.now);
+            }
+        }
+    }
+
+    /// Forgets all.
+    pub(super) fn reset(&self, at: Moment) {
+        let mut cell = self.table.lock(self.key);
+        match self.quota.algorithm() {
+            Algorithm::SlidingLog => cell.write_log(State::default(), at.now, |log| {
+                *log = Default::default();
+            }),
+            _ => cell.write(State::default(), at.now),
+        }
+    }
+
+    fn judge(&self, cell: &Cell<'_>, at: Moment, cost: u64) -> Judgment {
+        let log = matches!(self.quota.algorithm(), Algorithm::SlidingLog);
+        let log = log.then(|| cell.log()).flatten();
+        algorithm::judge(self.quota, cell.state(), log, at, cost)
+    }
+
+    fn commit(&self, cell: &mut Cell<'_>, admission: Admission, at: Moment, cost: u64) {
+        match self.quota.algorithm() {
+            Algorithm::Unlimited | Algorithm::PenaltyBox { .. } => {}
+            _ if cost == 0 => {}
+            Algorithm::SlidingLog => self.record(cell, admission.state, at, cost),
+            _ => cell.write(admission.state, at.now),
+        }
+    }
+
+    fn charge(&self, cell: &mut Cell<'_>, at: Moment, units: u64) {
+        let state = algorithm::charge(self.quota, cell.state(), at, units);
+        match self.quota.algorithm() {
+            _ if units == 0 => {}
+            Algorithm::SlidingLog => self.record(cell, state, at, units),
+            _ => cell.write(state, at.now),
+        }
+    }
+
+    fn record(&self, cell: &mut Cell<'_>, state: State, at: Moment, units: u64) {
+        cell.write_log(state, at.now, |log| {
+            log.forget(at.now, self.quota.period());
+            log.record(at.now, units);
+        });
+    }
+
+    fn said(&self, judgment: Judgment, at: Moment) -> Said {
+        let answer = self.answer(judgment, at, self.cost);
+        Said { quota: self.quota, enforced: self.enforced, answer }
+    }
+
+    fn answer(&self, judgment: Judgment, at: Moment, units: u64) -> Answer {
+        let Judgment { verdict, remaining, reset } = judgment;
+        let verdict = match verdict {
+            Ok(Admission { state, delay }) => Ok(Grant {
+                units,
+                delay: Duration::from_nanos(delay),
+                receipt: Receipt::new(algorithm::receipt(self.quota, state, at)),
+            }),
+            Err(refusal) => Err(refusal.wait.map(Duration::from_nanos)),
+        };
+        Answer { verdict, remaining, reset: Duration::from_nanos(reset) }
+    }
+}
