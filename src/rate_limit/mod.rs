@@ -61,22 +61,30 @@
 //! a route's service, or on an axum `Router`.
 
 mod algorithm;
+mod background;
+mod book;
 mod calendar;
 mod fields;
 mod guard;
+mod handle;
 mod layer;
 mod limit;
 mod memory;
+mod penalty;
 mod quota;
 mod ruling;
+pub mod settle;
+mod settling;
 mod sharing;
 mod store;
 mod timeline;
 
 pub use guard::{Counted, Limits};
+pub use handle::{LimitHandle, LimitsHandle};
 pub use layer::RateLimitLayer;
 pub use limit::{Limit, MissingKey};
 pub use memory::MemoryStore;
+pub use penalty::Penalty;
 pub use quota::{Plans, Quota, QuotaSource};
 pub use sharing::Sharing;
 pub use store::{Answer, Demand, Receipt, Store, StoreError};

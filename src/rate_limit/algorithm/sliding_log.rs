@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Judgment, State};
+use super::{Judgment, LATEST, State};
 
 /// When the requests of a key were admitted, and what each took; the oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,12 +36,24 @@ impl Log {
         }
     }
 
-    /// Gives back what was taken at this time.
+    /// Gives back what was taken at this time, or the last of it.
     pub(crate) fn refund(&mut self, taken_at: u64, units: u64) {
+        if taken_at == LATEST {
+            return self.refund_latest(units);
+        }
         if let Some((_, taken)) = self.entries.iter_mut().find(|(at, _)| *at == taken_at) {
             let units = units.min(*taken);
             *taken -= units;
             self.total -= units;
+        }
+    }
+
+    fn refund_latest(&mut self, mut units: u64) {
+        for (_, taken) in self.entries.iter_mut().rev() {
+            let back = units.min(*taken);
+            *taken -= back;
+            self.total -= back;
+            units -= back;
         }
     }
 
@@ -120,6 +132,11 @@ mod tests {
         assert_eq!(log.total, 1);
         log.refund(10, 2);
         assert_eq!(log.total, 1, "that one is forgotten");
+        log.record(40, 3);
+        log.refund(LATEST, 2);
+        assert_eq!(log.total, 2, "of the last");
+        log.refund(LATEST, u64::MAX);
+        assert_eq!(log.total, 0);
         log.forget(u64::MAX, 100);
         assert_eq!(log, Log::default());
     }
