@@ -30,10 +30,10 @@ use crate::{config_error::ConfigError, key::KeyWriter};
 /// assert_eq!(tenant.remaining(acme.clone()).await.unwrap(), 5);
 /// assert!(limits.limit("tenants").is_err());
 ///
-/// // Another quota from the next request on; what was taken stays taken.
+/// // Another quota from the next request on; a bucket that was half full still is.
 /// limits.replace([Limit::new(Quota::per_hour(20), key::header("x-tenant")).name("tenant")]);
 /// let tenant = limits.limit("tenant").unwrap();
-/// assert_eq!(tenant.remaining(acme).await.unwrap(), 17);
+/// assert_eq!(tenant.remaining(acme).await.unwrap(), 10);
 /// # });
 /// ```
 #[derive(Clone)]
@@ -78,10 +78,11 @@ impl LimitsHandle {
 
     /// From the next request on, these are the limits of the layer, with its other settings.
     ///
-    /// A limit whose [name](Limit::name) is here already goes on with what that has counted, under the new quota: a token
-    /// bucket with its debt, a window with its count if period and algorithm stay; a change of those begins anew.
-    /// Others begin anew, and what was counted under names that are gone is forgotten. Requests that were
-    /// judged before are settled with the limits that judged them. Without limits, all requests are admitted.
+    /// A limit whose [name](Limit::name) is here already goes on with what that has counted. A token bucket, or a leaky
+    /// one, knows how long it takes to be full, and so is as full as it was in proportion to its rate; a window keeps its
+    /// count as long as period and algorithm stay. Any other algorithm begins anew, and so do limits of other names;
+    /// what was counted under names that are gone is forgotten. Requests that were judged before are settled with the
+    /// limits that judged them. Without limits, all requests are admitted.
     pub fn replace(&self, limits: impl IntoIterator<Item = Limit>) {
         let limits: Vec<_> = limits.into_iter().collect();
         self.0.rcu(|book| book.with_limits(limits.clone()));

@@ -41,19 +41,23 @@ impl Log {
         if taken_at == LATEST {
             return self.refund_latest(units);
         }
-        if let Some((_, taken)) = self.entries.iter_mut().find(|(at, _)| *at == taken_at) {
-            let units = units.min(*taken);
-            *taken -= units;
-            self.total -= units;
+        let Ok(index) = self.entries.binary_search_by_key(&taken_at, |(at, _)| *at) else { return };
+        let (_, taken) = &mut self.entries[index];
+        let back = units.min(*taken);
+        *taken -= back;
+        self.total -= back;
+        // What took nothing is not remembered: or who is given all back would fill the memory.
+        if *taken == 0 {
+            self.entries.remove(index);
         }
     }
 
     fn refund_latest(&mut self, mut units: u64) {
-        for (_, taken) in self.entries.iter_mut().rev() {
-            let back = units.min(*taken);
-            *taken -= back;
-            self.total -= back;
-            units -= back;
+        while units > 0
+            && let Some(&(at, taken)) = self.entries.back()
+        {
+            self.refund(at, units);
+            units = units.saturating_sub(taken);
         }
     }
 
@@ -138,6 +142,17 @@ mod tests {
         log.refund(LATEST, u64::MAX);
         assert_eq!(log.total, 0);
         log.forget(u64::MAX, 100);
+        assert_eq!(log, Log::default());
+    }
+
+    #[test]
+    fn what_is_given_back_leaves_no_trace() {
+        let mut log = Log::default();
+        for now in 0..10_000 {
+            log.record(now, 2);
+            log.refund(now, 1);
+            log.refund(now, u64::MAX);
+        }
         assert_eq!(log, Log::default());
     }
 

@@ -13,6 +13,7 @@
 //! | that of some responses only, such as failed logins | [`only`] |
 //! | nothing when the upstream has failed | [`refund_failures`] |
 //! | nothing when a cache has answered | [`refund_hits`] |
+//! | no more than so much, whatever is told | [`at_most`] |
 //!
 //! In a tuple, the first that has something to say is believed:
 //!
@@ -57,6 +58,7 @@
 //! which there are at most 1,024 at a time; what comes on top of them, or without a runtime, is not settled, which
 //! is told in an event and counted as outcome `unsettled`. Nothing waits for the store.
 
+mod at_most;
 mod body;
 mod json;
 mod number;
@@ -68,6 +70,7 @@ use http::{Extensions, HeaderMap, Response, StatusCode};
 
 use crate::{body::Watch, rejection::Rejection};
 
+pub use at_most::{AtMost, at_most};
 pub use body::{BodyBytes, body_bytes};
 pub use json::{JsonNumber, json_number};
 pub use number::{Header, Trailer, header, trailer};
