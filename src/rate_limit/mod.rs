@@ -42,6 +42,19 @@
 //! (draft-ietf-httpapi-ratelimit-headers-11, on admitted responses too). Several limits in a stack each append
 //! their own; give each a [`name`](RateLimitLayer::name).
 //!
+//! # What a request costs, and who is banned
+//!
+//! A limit's [`cost`](Limit::cost) is known when a request comes; [`settle`] corrects it by the response: bytes, tokens
+//! of a language model, failed logins only. A [`Penalty`] bans for a time who is refused too often.
+//!
+//! # While it runs
+//!
+//! [`RateLimitLayer::handle`] shows what a key has left, tops it up, lifts bans, and replaces the limits without
+//! losing counts. With feature `metrics`, each limit counts in `tower_gateway_rate_limit_total{policy, outcome}`, where
+//! the policy is its name and the outcome `admitted`, `refused`, `banned`, `reported` (it would have refused, and only
+//! reports) or `unsettled` (a final cost that did not reach the [store](Store)). A request that others refuse counts for
+//! those that refuse it, and for no other.
+//!
 //! # Memory
 //!
 //! A layer keeps the state of up to [`max_keys`](RateLimitLayer::max_keys) keys (1,000,000 by default), and

@@ -2,10 +2,11 @@
 //! way.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
+use metrics::{Counter, Gauge, Histogram, KeyName, Metadata, SharedString, Unit};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneService};
 use tower_gateway::{
     Rejection,
@@ -66,11 +68,11 @@ enum Read {
 }
 
 /// A limit of 100 an hour for all, settled so; whether its counts are shared.
-struct Counter {
+struct Hundred {
     layer: RateLimitLayer,
 }
 
-impl Counter {
+impl Hundred {
     fn of(limit: Limit, shared: bool) -> Self {
         let (clock, _) = Clock::manual();
         let layer = RateLimitLayer::of(limit).clock(clock.clone());
@@ -116,7 +118,7 @@ async fn cost(
 ) -> u64 {
     let mut costs = Vec::new();
     for shared in [false, true] {
-        let counter = Counter::of(hundred().cost(|_| 10).settle(settle.clone()), shared);
+        let counter = Hundred::of(hundred().cost(|_| 10).settle(settle.clone()), shared);
         costs.push(100 - counter.after(read, answer.clone()).await);
     }
     assert_eq!(costs[0], costs[1], "shared or not");
@@ -280,7 +282,7 @@ async fn guesses_at_once_do_not_all_go_through() {
 
 #[tokio::test]
 async fn who_leaves_before_the_response_gets_nothing_back() {
-    let counter = Counter::of(hundred().cost(|_| 10).settle(|_: ResponseHead<'_>| Some(0)), false);
+    let counter = Hundred::of(hundred().cost(|_| 10).settle(|_: ResponseHead<'_>| Some(0)), false);
     let never = tower::service_fn(|_: Request<Full<Bytes>>| {
         std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>()
     });
@@ -298,7 +300,7 @@ async fn who_leaves_before_the_response_gets_nothing_back() {
 
 #[tokio::test]
 async fn the_fields_say_what_remained_at_admission() {
-    let counter = Counter::of(hundred().cost(|_| 10).settle(|_: ResponseHead<'_>| Some(60)), false);
+    let counter = Hundred::of(hundred().cost(|_| 10).settle(|_: ResponseHead<'_>| Some(60)), false);
     let service = counter.layer.layer(echo());
     let first = service.clone().oneshot(get("/")).await.unwrap();
     assert_eq!(first.headers()["ratelimit"], r#""default";r=90;t=360"#);
@@ -336,7 +338,7 @@ async fn the_absurd_cost_is_a_debt_that_an_administrator_can_forgive_or_cut() {
     ];
     for quota in all {
         let limit = Limit::new(quota, key::shared()).settle(settle::header("x-cost"));
-        let counter = Counter::of(limit, false);
+        let counter = Hundred::of(limit, false);
         let absurd =
             || Response::builder().header("x-cost", u64::MAX.to_string()).body(Vec::new()).unwrap();
         assert_eq!(counter.after(Read::All, absurd).await, 0, "{quota:?}");
@@ -349,7 +351,7 @@ async fn the_absurd_cost_is_a_debt_that_an_administrator_can_forgive_or_cut() {
 
         let cut = settle::at_most(30, settle::header("x-cost"));
         let limit = Limit::new(quota, key::shared()).settle(cut);
-        assert_eq!(Counter::of(limit, false).after(Read::All, absurd).await, 70, "{quota:?}");
+        assert_eq!(Hundred::of(limit, false).after(Read::All, absurd).await, 70, "{quota:?}");
     }
 }
 
@@ -809,4 +811,77 @@ fn a_body_that_ends_without_a_runtime_panics_nowhere() {
         layer.handle().limit("default").unwrap().remaining(key::shared().of()).await.unwrap()
     });
     assert_eq!(left, Some(90), "the reservation stands");
+}
+
+// Counters.
+
+/// Keeps what counters have counted, by their keys.
+#[derive(Default)]
+struct Counts(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+
+impl Counts {
+    /// The policies' counters, such as `calls admitted 5`.
+    fn of_policies(&self) -> Vec<String> {
+        let counts = self.0.lock().unwrap();
+        let all = counts.iter().filter(|(key, _)| !key.is_empty());
+        all.map(|(key, count)| format!("{key} {}", count.load(Ordering::Relaxed))).collect()
+    }
+}
+
+impl metrics::Recorder for Counts {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &metrics::Key, _: &Metadata<'_>) -> Counter {
+        let ours = key.name() == "tower_gateway_rate_limit_total";
+        let labels: Vec<_> = key.labels().filter(|_| ours).map(metrics::Label::value).collect();
+        Counter::from_arc(Arc::clone(self.0.lock().unwrap().entry(labels.join(" ")).or_default()))
+    }
+
+    fn register_gauge(&self, _: &metrics::Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &metrics::Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+/// What the policies count while so many requests of a tenant's are answered.
+fn counted(layer: &RateLimitLayer, requests: usize) -> Vec<String> {
+    let counts = Counts::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    metrics::with_local_recorder(&counts, || {
+        runtime.block_on(async {
+            for _ in 0..requests {
+                layer.layer(echo()).oneshot(of("acme")).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        });
+    });
+    counts.of_policies()
+}
+
+#[test]
+fn each_policy_counts_what_it_did() {
+    let all = |count| Limit::new(Quota::per_hour(count), key::shared()).name("all");
+    let layer = |limit: Limit| RateLimitLayer::of(limit).clock(Clock::manual().0);
+    // One is admitted, two are refused, the third of them is banned, and so is the rest.
+    let both = layer(penalised()).and(all(100));
+    assert_eq!(
+        counted(&both, 10),
+        ["all admitted 1", "calls admitted 1", "calls banned 7", "calls refused 2"]
+    );
+    let watched = layer(penalised().report_only()).and(all(4));
+    assert_eq!(
+        counted(&watched, 10),
+        ["all admitted 4", "all refused 6", "calls admitted 1", "calls reported 9"]
+    );
+    let reporting = layer(penalised()).and(all(100)).report_only();
+    assert_eq!(counted(&reporting, 10), ["all admitted 1", "calls admitted 1", "calls reported 9"]);
+    let (failing, _) = deaf(true);
+    assert_eq!(counted(&failing, 3), ["default admitted 3", "default unsettled 3"]);
+    let (silent, _) = deaf(false);
+    assert_eq!(counted(&silent, 1_030), ["default admitted 1030", "default unsettled 6"]);
 }

@@ -15,6 +15,36 @@
 //! | nothing when a cache has answered | [`refund_hits`] |
 //! | no more than so much, whatever is told | [`at_most`] |
 //!
+//! ```
+//! # #[cfg(feature = "test-util")] {
+//! use http::{Request, Response};
+//! use tower::{Layer, ServiceExt, service_fn};
+//! use tower_gateway::{clock::Clock, key, rate_limit::{Limit, Quota, RateLimitLayer, settle}};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! // Two wrong passwords an hour; right ones cost nothing.
+//! let failed = Limit::new(Quota::per_hour(2), key::header("user"))
+//!     .settle(settle::only(|response| response.status() == 401));
+//! let service = RateLimitLayer::of(failed).clock(Clock::manual().0).layer(service_fn(
+//!     |login: Request<String>| async move {
+//!         let status = if login.body() == "hunter2" { 200 } else { 401 };
+//!         Response::builder().status(status).body(String::new())
+//!     },
+//! ));
+//! let login = async |password: &str| {
+//!     let request = Request::post("/login").header("user", "alice").body(password.to_owned());
+//!     service.clone().oneshot(request.unwrap()).await.unwrap().status()
+//! };
+//! for password in ["hunter2", "hunter2", "hunter2", "hunter2"] {
+//!     assert_eq!(login(password).await, 200);
+//! }
+//! assert_eq!(login("hunter1").await, 401);
+//! assert_eq!(login("hunter3").await, 401);
+//! assert_eq!(login("hunter2").await, 429); // right or wrong is not told any more
+//! # });
+//! # }
+//! ```
+//!
 //! In a tuple, the first that has something to say is believed:
 //!
 //! ```
