@@ -40,7 +40,7 @@
 //! admitted. `RateLimit-Policy: "default";q=20;w=2` says that the bucket holds 20 and refills in 2 seconds,
 //! `RateLimit: "default";r=19;t=1` that 19 are left and that the bucket is full in 1 second
 //! (draft-ietf-httpapi-ratelimit-headers-11, on admitted responses too). Several limits in a stack each append
-//! their own; give each a [`name`](RateLimitLayer::name).
+//! their own; give each a [`name`](Limit::name).
 //!
 //! # What a request costs, and who is banned
 //!

@@ -3,7 +3,10 @@
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::{Bill, Meter, ResponseHead, Settle};
-use crate::{body::Watch, rejection::GrpcCode};
+use crate::{
+    body::Watch,
+    rejection::{GrpcCode, Rejection},
+};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -68,7 +71,7 @@ pub struct RefundFailures(());
 impl Settle for RefundFailures {
     fn settle(&self, response: ResponseHead<'_>) -> Bill {
         // The dialect may have hidden it from the status.
-        let status = response.rejection().map_or(response.status(), |no| no.status());
+        let status = response.rejection().map_or(response.status(), Rejection::status);
         let grpc =
             || response.headers().get("content-type").is_some_and(|it| is_grpc(it.as_bytes()));
         match status {
@@ -145,7 +148,6 @@ fn is_hit(list: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rejection::Rejection;
     use http::Response;
 
     #[test]
