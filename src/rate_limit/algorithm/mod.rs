@@ -63,7 +63,7 @@ impl Judgment {
         Self { verdict: Ok(Admission { state, delay: 0 }), remaining, reset }
     }
 
-    fn refuse(wait: Option<u64>, remaining: u64, reset: u64) -> Self {
+    pub(super) fn refuse(wait: Option<u64>, remaining: u64, reset: u64) -> Self {
         Self { verdict: Err(Refusal { wait }), remaining, reset }
     }
 }
