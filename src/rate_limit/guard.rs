@@ -7,12 +7,14 @@ use smallvec::SmallVec;
 
 use super::{
     fields::{Fields, Stamp},
+    legacy::Legacy,
     limit::{Limit, Named},
     memory::{self, Ask, table::Table},
     ruling::{Ruling, Said},
     sharing::{Sharing, Taken},
     store::{Demand, StoreError},
     timeline::Timeline,
+    waiting::{Place, WaitingRoom},
 };
 use crate::{
     clock::Clock,
@@ -28,6 +30,9 @@ struct Book {
     limits: Vec<Kept>,
     timeline: Timeline,
     sharing: Option<Sharing>,
+    room: Arc<WaitingRoom>,
+    /// Whether `X-RateLimit` fields are sent.
+    legacy: bool,
 }
 
 /// A limit, and what is kept for it.
@@ -40,7 +45,7 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn new(limit: Limit, max_keys: usize, fields: bool) -> Self {
-        let fields = fields.then(|| Fields::new(limit.label(), limit.usual()));
+        let fields = fields.then(|| Fields::new(limit.label(), limit.unit_label(), limit.usual()));
         Self { table: Table::new(max_keys), fields, name: limit.label().into(), limit }
     }
 
@@ -67,8 +72,14 @@ impl Kept {
 type Counting = SmallVec<[usize; 4]>;
 
 impl Limits {
-    pub(super) fn new(limits: Vec<Kept>, sharing: Option<Sharing>, clock: Clock) -> Self {
-        Self(Arc::new(Book { limits, timeline: Timeline::of(clock), sharing }))
+    pub(super) fn new(
+        limits: Vec<Kept>,
+        sharing: Option<Sharing>,
+        clock: Clock,
+        room: Arc<WaitingRoom>,
+        legacy: bool,
+    ) -> Self {
+        Self(Arc::new(Book { limits, timeline: Timeline::of(clock), sharing, room, legacy }))
     }
 }
 
@@ -99,10 +110,10 @@ impl Limits {
         }
         let book = Arc::clone(&self.0);
         Ok(match sharing.take(demands) {
-            Taken::Now(ruling) => book.answer(&counting, &ruling.map_err(undecided)?),
+            Taken::Now(ruling) => book.answer(&counting, ruling.map_err(undecided)?, None),
             Taken::Later(ruling) => Verdict::later(async move {
                 let ruling = ruling.await.map_err(undecided)?;
-                match book.answer(&counting, &ruling) {
+                match book.answer(&counting, ruling, None) {
                     Verdict::Now(decision) => decision,
                     Verdict::Later(decision) => decision.await,
                 }
@@ -131,27 +142,47 @@ impl Book {
             return Ok(Verdict::admit(Counted::default()));
         }
         let wall = asks.iter().any(|ask| ask.quota.reads_the_wall());
-        let ruling = memory::take(&asks, self.timeline.moment(wall));
-        Ok(self.answer(&counting, &ruling))
+        // Before anything is spent: who has no place to wait is refused, and spends nothing.
+        let delays = asks.iter().any(|ask| ask.quota.delays());
+        let place = delays.then(|| self.room.enter()).flatten();
+        let ruling = memory::take(&asks, self.timeline.moment(wall), place.is_some() || !delays);
+        Ok(self.answer(&counting, ruling, place))
     }
 
-    /// What becomes of the request.
-    fn answer(&self, counting: &Counting, ruling: &Ruling) -> Verdict<Counted> {
+    /// What becomes of the request, which may have a place to wait.
+    fn answer(
+        &self,
+        counting: &Counting,
+        ruling: Ruling,
+        place: Option<Place>,
+    ) -> Verdict<Counted> {
+        let delay = ruling.delay();
+        let waits = ruling.refusal().is_none() && !delay.is_zero();
+        let place = if waits { place.or_else(|| self.room.enter()) } else { None };
+        let ruling = if waits && place.is_none() { ruling.without_waiting() } else { ruling };
         if let Some(wait) = ruling.refusal() {
-            return Verdict::refuse(self.refusal(counting, ruling, wait));
+            return Verdict::refuse(self.refusal(counting, &ruling, wait));
         }
-        let stamps = self.stamps(counting, ruling);
-        let counted = Counted { stamps, reports: self.reports(counting, ruling) };
-        match ruling.delay() {
-            Duration::ZERO => Verdict::admit(counted),
-            delay => {
+        let counted = Counted {
+            stamps: self.stamps(counting, &ruling),
+            legacy: self.legacy(&ruling),
+            reports: self.reports(counting, &ruling),
+        };
+        match place {
+            None => Verdict::admit(counted),
+            Some(place) => {
                 let turn = self.timeline.clock().sleep(delay);
                 Verdict::later(async move {
                     turn.await;
+                    drop(place);
                     Ok(counted)
                 })
             }
         }
+    }
+
+    fn legacy(&self, ruling: &Ruling) -> Option<Legacy> {
+        self.legacy.then(|| Legacy::of(ruling)).flatten()
     }
 
     /// Each limit that counts, and what it said.
@@ -183,6 +214,7 @@ impl Book {
         let refusing = self.said(counting, ruling).filter(|(_, said)| said.refuses());
         let no = refusing.fold(limited(wait), |no, (kept, _)| kept.named(no));
         let fields = self.stamps(counting, ruling).into_iter().flat_map(Stamp::into_fields);
+        let fields = fields.chain(self.legacy(ruling).into_iter().flat_map(Legacy::into_fields));
         fields.fold(no, |no, (name, value)| no.with_header(name, value))
     }
 }
@@ -213,6 +245,7 @@ type Stamps = SmallVec<[Stamp; 1]>;
 #[derive(Default)]
 pub struct Counted {
     stamps: Stamps,
+    legacy: Option<Legacy>,
     /// By limits that only report.
     reports: Vec<Rejection>,
 }
@@ -227,6 +260,9 @@ impl Pass for Counted {
     fn leave<B>(&mut self, response: &mut Response<B>) {
         for stamp in self.stamps.drain(..) {
             stamp.append_to(response.headers_mut());
+        }
+        if let Some(legacy) = self.legacy.take() {
+            legacy.write(response.headers_mut());
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     limit::Limit,
     quota::QuotaSource,
     sharing::Sharing,
+    waiting::WaitingRoom,
 };
 use crate::{
     clock::Clock,
@@ -28,7 +29,9 @@ pub struct RateLimitLayer {
 struct Settings {
     limits: Vec<Limit>,
     max_keys: usize,
+    max_waiting: usize,
     fields: bool,
+    legacy: bool,
     sharing: Option<Sharing>,
     clock: Clock,
 }
@@ -48,7 +51,9 @@ impl RateLimitLayer {
         let settings = Settings {
             limits: vec![limit],
             max_keys: 1_000_000,
+            max_waiting: 10_000,
             fields: true,
+            legacy: false,
             sharing: None,
             clock: Clock::default(),
         };
@@ -63,10 +68,18 @@ impl RateLimitLayer {
         self.set(|it| it.limits.push(limit))
     }
 
-    /// How many keys each limit keeps apart. Default: 1,000,000, which take 68 MiB once they have come. At most 2²⁸.
+    /// How many keys each limit keeps apart. Default: 1,000,000, which take 67 MiB once they have come. At most 2²⁸.
     #[must_use]
     pub fn max_keys(self, max_keys: usize) -> Self {
         self.set(|it| it.max_keys = max_keys)
+    }
+
+    /// How many requests may wait for their turn at a [leaky bucket](super::Quota::leaky_bucket), over all limits and
+    /// keys. Default: 10,000. One more is refused with 429 where it would have to wait, and spends nothing; where the
+    /// limits are [shared](Self::shared), its turn is spent, because the store has said yes before.
+    #[must_use]
+    pub fn max_waiting(self, max_waiting: usize) -> Self {
+        self.set(|it| it.max_waiting = max_waiting)
     }
 
     /// Shares all limits of this layer with other nodes. Default: each process counts for itself.
@@ -79,6 +92,14 @@ impl RateLimitLayer {
     #[must_use]
     pub fn hide_fields(self) -> Self {
         self.set(|it| it.fields = false)
+    }
+
+    /// Sends `X-RateLimit-Limit`, `-Remaining` and `-Reset` too, for clients that know nothing newer: what the limit
+    /// says of which the least is left. The reset is in seconds from now, as in draft-ietf-httpapi-ratelimit-headers-03
+    /// and with Envoy and Kong, and not a date. Of several layers in a stack, the one with less left has its say.
+    #[must_use]
+    pub fn legacy_fields(self) -> Self {
+        self.set(|it| it.legacy = true)
     }
 
     /// The clock by which time passes. Default: the system's.
@@ -108,7 +129,8 @@ impl Settings {
             let limit = limit.clone().name(unique(limit.label(), &mut names));
             Kept::new(limit, self.max_keys, self.fields)
         });
-        Limits::new(kept.collect(), self.sharing.clone(), self.clock.clone())
+        let room = WaitingRoom::new(self.max_waiting);
+        Limits::new(kept.collect(), self.sharing.clone(), self.clock.clone(), room, self.legacy)
     }
 }
 

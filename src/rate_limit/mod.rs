@@ -62,9 +62,11 @@
 
 mod algorithm;
 mod calendar;
+pub mod concurrency;
 mod fields;
 mod guard;
 mod layer;
+mod legacy;
 mod limit;
 mod memory;
 mod quota;
@@ -72,7 +74,9 @@ mod ruling;
 mod sharing;
 mod store;
 mod timeline;
+mod waiting;
 
+pub use concurrency::ConcurrencyLimitLayer;
 pub use guard::{Counted, Limits};
 pub use layer::RateLimitLayer;
 pub use limit::{Limit, MissingKey};

@@ -211,6 +211,11 @@ impl Quota {
         }
     }
 
+    /// Whether it lets requests wait for their turn.
+    pub(super) fn delays(self) -> bool {
+        matches!(self.algorithm, Algorithm::LeakyBucket { burst, undelayed } if undelayed < burst)
+    }
+
     /// Whether its windows begin by the wall clock.
     pub(super) fn reads_the_wall(self) -> bool {
         matches!(self.algorithm, Algorithm::FixedWindow { .. } | Algorithm::Month { .. })
@@ -296,7 +301,8 @@ where
     }
 }
 
-/// Quotas by the plan that the [`Identity`] is on, and one for everybody else.
+/// Quotas by the plan that the [`Identity`] is on, and one for everybody else. Or whatever else depends on a plan:
+/// how many requests may be [in flight](super::concurrency), say.
 ///
 /// ```
 /// use tower_gateway::rate_limit::{Plans, Quota};
@@ -306,32 +312,37 @@ where
 ///     .plan("internal", Quota::unlimited());
 /// ```
 #[derive(Clone, Debug)]
-pub struct Plans {
-    otherwise: Quota,
-    plans: Vec<(Box<str>, Quota)>,
+pub struct Plans<T = Quota> {
+    otherwise: T,
+    plans: Vec<(Box<str>, T)>,
 }
 
-impl Plans {
+impl<T> Plans<T> {
     /// The quota of who is on no plan, or on one that is not named here.
-    pub fn otherwise(quota: Quota) -> Self {
+    pub fn otherwise(quota: T) -> Self {
         Self { otherwise: quota, plans: Vec::new() }
     }
 
     /// The quota of a plan; the last one given for it holds.
     #[must_use]
-    pub fn plan(mut self, plan: impl Into<Box<str>>, quota: Quota) -> Self {
+    pub fn plan(mut self, plan: impl Into<Box<str>>, quota: T) -> Self {
         let plan = plan.into();
         self.plans.retain(|(known, _)| *known != plan);
         self.plans.push((plan, quota));
         self
     }
+
+    /// That of the request with this head.
+    pub(super) fn of(&self, head: Head<'_>) -> &T {
+        let of = |plan: &str| self.plans.iter().find(|(known, _)| **known == *plan);
+        let plan = head.get::<Identity>().and_then(Identity::plan);
+        plan.and_then(of).map_or(&self.otherwise, |(_, quota)| quota)
+    }
 }
 
 impl QuotaSource for Plans {
     fn quota(&self, head: Head<'_>) -> Quota {
-        let of = |plan: &str| self.plans.iter().find(|(known, _)| **known == *plan);
-        let plan = head.get::<Identity>().and_then(Identity::plan);
-        plan.and_then(of).map_or(self.otherwise, |(_, quota)| *quota)
+        *self.of(head)
     }
 
     fn usual(&self) -> Option<Quota> {

@@ -1,4 +1,4 @@
-//! The store's core in every interleaving of two threads: `RUSTFLAGS="--cfg loom"`, see `docs/development.md`.
+//! The store's core in every interleaving of two threads: `RUSTFLAGS="--cfg loom_store"`, see `docs/development.md`.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ fn ask(table: &Table, quota: Quota) -> Ask<'_> {
 /// Whether all of them, in this order, admit one.
 fn admitted(tables: &[&Table], quota: Quota) -> bool {
     let asks: Vec<_> = tables.iter().map(|table| ask(table, quota)).collect();
-    take(&asks, AT).refusal().is_none()
+    take(&asks, AT, true).refusal().is_none()
 }
 
 /// Two threads do this; how many say yes.

@@ -2,7 +2,7 @@
 
 mod cell;
 pub(super) mod fingerprint;
-#[cfg(all(test, loom))]
+#[cfg(all(test, loom_store))]
 mod loom;
 mod store;
 mod sync;
@@ -34,11 +34,14 @@ pub(super) struct Ask<'a> {
     pub(super) enforced: bool,
 }
 
-/// Takes from all, or from none.
-pub(super) fn take(asks: &[Ask<'_>], at: Moment) -> Ruling {
+/// Takes from all, or from none. A request that cannot wait is refused where it would have to.
+pub(super) fn take(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
     let mut cells = lock(asks, at);
-    let judged: SmallVec<[Judgment; 2]> =
-        asks.iter().zip(&cells).map(|(ask, cell)| ask.judge(cell, at, ask.cost)).collect();
+    let judge = |(ask, cell): (&Ask<'_>, &Cell<'_>)| {
+        let judgment = ask.judge(cell, at, ask.cost);
+        if can_wait { judgment } else { judgment.at_once() }
+    };
+    let judged: SmallVec<[Judgment; 2]> = asks.iter().zip(&cells).map(judge).collect();
     let refused = asks.iter().zip(&judged).any(|(ask, it)| ask.enforced && it.verdict.is_err());
     for (index, (ask, cell)) in asks.iter().zip(&mut cells).enumerate() {
         match judged[index].verdict {

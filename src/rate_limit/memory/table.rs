@@ -144,7 +144,7 @@ impl Table {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom_store)))]
 mod tests {
     use super::*;
     use crate::rate_limit::algorithm::token_bucket;
