@@ -4,6 +4,8 @@ mod cell;
 pub(super) mod fingerprint;
 #[cfg(all(test, loom_store))]
 mod loom;
+#[cfg(all(test, not(loom_store)))]
+mod oracles;
 mod store;
 mod sync;
 pub(super) mod table;
