@@ -43,7 +43,7 @@ pub(super) fn take(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
         let judgment = ask.judge(cell, at, ask.cost);
         if can_wait { judgment } else { judgment.at_once() }
     };
-    let judged: SmallVec<[Judgment; 2]> = asks.iter().zip(&cells).map(judge).collect();
+    let mut judged: SmallVec<[Judgment; 2]> = asks.iter().zip(&cells).map(judge).collect();
     let refused = asks.iter().zip(&judged).any(|(ask, it)| ask.enforced && it.verdict.is_err());
     for (index, (ask, cell)) in asks.iter().zip(&mut cells).enumerate() {
         match judged[index].verdict {
@@ -52,7 +52,12 @@ pub(super) fn take(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
                 ask.charge(cell, at, counts.into());
             }
             Ok(admission) if !refused => ask.commit(cell, admission, at, ask.cost),
-            _ => {}
+            // It would have admitted: what is left is what there was.
+            Ok(_) => {
+                let Judgment { remaining, reset, .. } = ask.judge(cell, at, 0);
+                judged[index] = Judgment { remaining, reset, ..judged[index] };
+            }
+            Err(_) => {}
         }
     }
     drop(cells);

@@ -37,7 +37,16 @@ proptest! {
             let each = |it: &Answer| it.verdict.is_ok() && (can_wait || !waits(it));
             prop_assert_eq!(ruling.refusal().is_none(), before.iter().all(each));
             match ruling.refusal() {
-                Some(_) => prop_assert_eq!(read(), before, "nothing was spent"),
+                Some(_) => {
+                    prop_assert_eq!(read(), before, "nothing was spent");
+                    // And those that would have admitted say so.
+                    for (ask, said) in asks().zip(ruling.said()) {
+                        if said.answer.verdict.is_ok() {
+                            let left = super::Ask { cost: 0, ..ask }.read(at(now)).remaining();
+                            prop_assert_eq!(said.answer.remaining(), left);
+                        }
+                    }
+                }
                 None => {
                     let said: Vec<_> = ruling.said().iter().map(|it| it.answer).collect();
                     prop_assert_eq!(&said, &before, "as was foretold");

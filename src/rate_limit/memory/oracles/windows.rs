@@ -121,7 +121,7 @@ fn under_even_traffic_the_estimate_is_right_within_one_percent() {
             (Quota::per_second(100).sliding_window(), Quota::per_second(100).sliding_log());
         let (table, mut random, mut now) = (Table::new(10), random(seed), START);
         let mut admitted = [0_u64; 2];
-        while now < START + 300 * SECOND {
+        while now < START + 60 * SECOND {
             now += random(2 * 10 * MILLI / load);
             for (admitted, quota) in admitted.iter_mut().zip([window, log]) {
                 *admitted += u64::from(turn(&table, 1, quota, now).is_some());
@@ -129,6 +129,16 @@ fn under_even_traffic_the_estimate_is_right_within_one_percent() {
         }
         let off = admitted[0].abs_diff(admitted[1]) as f64 / admitted[1] as f64;
         assert!(off < 0.01, "load {load}: {admitted:?}, {:.2} %", off * 100.0);
+    }
+}
+
+/// What is asked for without a pause: each period after the first admits one less than the count.
+#[test]
+fn under_pressure_the_sliding_window_admits_its_count_but_for_the_rounding() {
+    for (count, a_hundred_periods) in [(1, 50), (2, 101), (10, 901), (60, 5_901)] {
+        let (table, quota) = (Table::new(1), Quota::per_second(count).sliding_window());
+        let attempts = (0..100_000).filter(|n| turn(&table, 1, quota, START + n * MILLI).is_some());
+        assert_eq!(attempts.count(), a_hundred_periods, "{count}");
     }
 }
 
