@@ -7,14 +7,12 @@ use super::{
     background::Background,
     fields::Fields,
     limit::{Limit, Named},
-    memory::{
-        self, Ask,
-        table::{Fingerprint, Table},
-    },
+    memory::{self, Ask, fingerprint::Fingerprint, table::Table},
     quota::Quota,
     sharing::Sharing,
     store::Demand,
     timeline::Timeline,
+    waiting::WaitingRoom,
 };
 use crate::{clock::Clock, event::Tally, guard::Head};
 
@@ -25,15 +23,31 @@ pub(super) struct Book {
     pub(super) timeline: Timeline,
     pub(super) sharing: Option<Sharing>,
     pub(super) background: Arc<Background>,
+    pub(super) room: Arc<WaitingRoom>,
 }
 
 /// What holds for all limits of a layer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
     pub(super) max_keys: usize,
+    pub(super) max_waiting: usize,
     pub(super) fields: bool,
+    /// `X-RateLimit` fields are sent too.
+    pub(super) legacy: bool,
     /// The layer lets through what it refuses.
     pub(super) report_only: bool,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            max_keys: 1_000_000,
+            max_waiting: 10_000,
+            fields: true,
+            legacy: false,
+            report_only: false,
+        }
+    }
 }
 
 /// A limit, and what is kept for it.
@@ -67,6 +81,7 @@ impl Book {
             timeline: Timeline::of(clock),
             sharing,
             background: Arc::default(),
+            room: WaitingRoom::new(terms.max_waiting),
         }
     }
 
@@ -78,6 +93,7 @@ impl Book {
             timeline: self.timeline.clone(),
             sharing: self.sharing.clone(),
             background: Arc::clone(&self.background),
+            room: Arc::clone(&self.room),
         }
     }
 }
@@ -126,14 +142,16 @@ impl Kept {
             let known = before.and_then(|it| it.penalty.as_ref());
             PenaltyBox {
                 table: known.map_or_else(new, |it| Arc::clone(&it.table)),
-                fields: terms.fields.then(|| Fields::new(&name, Some(quota))),
+                fields: terms.fields.then(|| Fields::new(&name, None, Some(quota))),
                 name: name.into(),
                 quota,
             }
         });
         Self {
             table: before.map_or_else(new, |it| Arc::clone(&it.table)),
-            fields: terms.fields.then(|| Fields::new(limit.label(), limit.usual())),
+            fields: terms
+                .fields
+                .then(|| Fields::new(limit.label(), limit.unit_label(), limit.usual())),
             tally: Tally::of(limit.label()),
             name: limit.label().into(),
             penalty,

@@ -9,12 +9,14 @@ use smallvec::SmallVec;
 use super::{
     book::{Book, Kept},
     fields::Stamp,
+    legacy::Legacy,
     memory::{self, Ask},
     ruling::{Ruling, Said},
     settle::ResponseHead,
     settling::{Account, Reservation, Settling},
     sharing::{Sharing, Taken},
     store::StoreError,
+    waiting::Place,
 };
 use crate::{
     body::Watch,
@@ -98,8 +100,11 @@ fn take(book: &Arc<Book>, head: Head<'_>) -> Result<Verdict<Counted>, Rejection>
         return Ok(Verdict::admit(Counted::default()));
     }
     let wall = asks.iter().any(|ask| ask.quota.reads_the_wall());
-    let ruling = memory::take(&asks, book.timeline.moment(wall));
-    Ok(answer(book, asking, &ruling))
+    // Before anything is spent: who has no place to wait is refused, and spends nothing.
+    let delays = asks.iter().any(|ask| ask.quota.delays());
+    let place = delays.then(|| book.room.enter()).flatten();
+    let ruling = memory::take(&asks, book.timeline.moment(wall), place.is_some() || !delays);
+    Ok(answer(book, asking, ruling, place))
 }
 
 /// Asks those who keep the limits for many nodes.
@@ -126,10 +131,10 @@ fn share(
     }
     let book = Arc::clone(book);
     Ok(match sharing.take(demands) {
-        Taken::Now(ruling) => answer(&book, asking, &ruling.map_err(undecided)?),
+        Taken::Now(ruling) => answer(&book, asking, ruling.map_err(undecided)?, None),
         Taken::Later(ruling) => Verdict::later(async move {
             let ruling = ruling.await.map_err(undecided)?;
-            match answer(&book, asking, &ruling) {
+            match answer(&book, asking, ruling, None) {
                 Verdict::Now(decision) => decision,
                 Verdict::Later(decision) => decision.await,
             }
@@ -143,23 +148,34 @@ fn undecided(error: StoreError) -> Rejection {
         .caused_by(error)
 }
 
-/// What becomes of the request.
-fn answer(book: &Arc<Book>, asking: Asking, ruling: &Ruling) -> Verdict<Counted> {
-    book.count(&asking.asked, ruling);
+/// What becomes of the request, which may have a place to wait.
+fn answer(
+    book: &Arc<Book>,
+    asking: Asking,
+    ruling: Ruling,
+    place: Option<Place>,
+) -> Verdict<Counted> {
+    let delay = ruling.delay();
+    let waits = ruling.refusal().is_none() && !delay.is_zero();
+    let place = if waits { place.or_else(|| book.room.enter()) } else { None };
+    let ruling = if waits && place.is_none() { ruling.without_waiting() } else { ruling };
+    book.count(&asking.asked, &ruling);
     if let Some(wait) = ruling.refusal() {
-        return Verdict::refuse(book.refusal(&asking.asked, ruling, wait));
+        return Verdict::refuse(book.refusal(&asking.asked, &ruling, wait));
     }
     let counted = Counted {
-        stamps: book.stamps(&asking.asked, ruling),
-        reports: book.reports(&asking.asked, ruling),
-        settling: Settling::of(book, asking.reservations, ruling),
+        stamps: book.stamps(&asking.asked, &ruling),
+        legacy: book.legacy(&ruling),
+        reports: book.reports(&asking.asked, &ruling),
+        settling: Settling::of(book, asking.reservations, &ruling),
     };
-    match ruling.delay() {
-        Duration::ZERO => Verdict::admit(counted),
-        delay => {
+    match place {
+        None => Verdict::admit(counted),
+        Some(place) => {
             let turn = book.timeline.clock().sleep(delay);
             Verdict::later(async move {
                 turn.await;
+                drop(place);
                 Ok(counted)
             })
         }
@@ -201,6 +217,10 @@ impl Book {
         shown.filter_map(|(kept, penalty, said)| Some(kept.fields(penalty)?.stamp(said))).collect()
     }
 
+    fn legacy(&self, ruling: &Ruling) -> Option<Legacy> {
+        self.terms.legacy.then(|| Legacy::of(ruling)).flatten()
+    }
+
     /// What limits that only report would have refused.
     fn reports(&self, asked: &[Asked], ruling: &Ruling) -> Vec<Rejection> {
         let would = self.said(asked, ruling).filter(|(_, _, said)| !said.enforced);
@@ -220,6 +240,8 @@ impl Book {
         let refusing = by(true).chain(by(false));
         let no = refusing.fold(limited(wait), |no, (kept, penalty, _)| kept.named(no, penalty));
         let fields = self.stamps(asked, ruling).into_iter().flat_map(Stamp::into_fields);
+        let legacy = self.legacy(ruling);
+        let fields = fields.chain(legacy.into_iter().flat_map(Legacy::into_fields));
         fields.fold(no, |no, (name, value)| no.with_header(name, value))
     }
 }
@@ -261,6 +283,7 @@ type Stamps = SmallVec<[Stamp; 1]>;
 #[derive(Default)]
 pub struct Counted {
     stamps: Stamps,
+    legacy: Option<Legacy>,
     /// By limits that only report.
     reports: Vec<Rejection>,
     settling: Option<Box<Settling>>,
@@ -279,6 +302,9 @@ impl Pass for Counted {
         }
         for stamp in self.stamps.drain(..) {
             stamp.append_to(response.headers_mut());
+        }
+        if let Some(legacy) = self.legacy.take() {
+            legacy.write(response.headers_mut());
         }
     }
 

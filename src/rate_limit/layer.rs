@@ -48,7 +48,7 @@ impl RateLimitLayer {
     pub fn of(limit: Limit) -> Self {
         let settings = Settings {
             limits: vec![limit],
-            terms: Terms { max_keys: 1_000_000, fields: true, report_only: false },
+            terms: Terms::default(),
             sharing: None,
             clock: Clock::default(),
         };
@@ -63,10 +63,18 @@ impl RateLimitLayer {
         self.set(|it| it.limits.push(limit))
     }
 
-    /// How many keys each limit keeps apart. Default: 1,000,000, which take 68 MiB once they have come. At most 2²⁸.
+    /// How many keys each limit keeps apart. Default: 1,000,000, which take 67 MiB once they have come. At most 2²⁸.
     #[must_use]
     pub fn max_keys(self, max_keys: usize) -> Self {
         self.set(|it| it.terms.max_keys = max_keys)
+    }
+
+    /// How many requests may wait for their turn at a [leaky bucket](super::Quota::leaky_bucket), over all limits and
+    /// keys. Default: 10,000. One more is refused with 429 where it would have to wait, and spends nothing; where the
+    /// limits are [shared](Self::shared), its turn is spent, because the store has said yes before.
+    #[must_use]
+    pub fn max_waiting(self, max_waiting: usize) -> Self {
+        self.set(|it| it.terms.max_waiting = max_waiting)
     }
 
     /// Shares all limits of this layer with other nodes. Default: each process counts for itself.
@@ -79,6 +87,14 @@ impl RateLimitLayer {
     #[must_use]
     pub fn hide_fields(self) -> Self {
         self.set(|it| it.terms.fields = false)
+    }
+
+    /// Sends `X-RateLimit-Limit`, `-Remaining` and `-Reset` too, for clients that know nothing newer: what the limit
+    /// says of which the least is left. The reset is in seconds from now, as in draft-ietf-httpapi-ratelimit-headers-03
+    /// and with Envoy and Kong, and not a date. Of several layers in a stack, the one with less left has its say.
+    #[must_use]
+    pub fn legacy_fields(self) -> Self {
+        self.set(|it| it.terms.legacy = true)
     }
 
     /// The clock by which time passes. Default: the system's.

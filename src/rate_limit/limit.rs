@@ -27,6 +27,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Limit {
     name: Cow<'static, str>,
+    unit: Option<Cow<'static, str>>,
     key: Arc<dyn Key + Send + Sync>,
     key_type: &'static str,
     quotas: Arc<dyn QuotaSource + Send + Sync>,
@@ -64,6 +65,7 @@ impl Limit {
     {
         Self {
             name: Cow::Borrowed("default"),
+            unit: None,
             key: Arc::new(key),
             key_type: type_name::<K>(),
             quotas: Arc::new(quota),
@@ -81,6 +83,13 @@ impl Limit {
     #[must_use]
     pub fn name(self, name: impl Into<Cow<'static, str>>) -> Self {
         Self { name: name.into(), ..self }
+    }
+
+    /// What its [costs](Self::cost) count, for `RateLimit-Policy` (parameter `qu`): `content-bytes`, say. Default:
+    /// requests, which need not be told.
+    #[must_use]
+    pub fn unit(self, unit: impl Into<Cow<'static, str>>) -> Self {
+        Self { unit: Some(unit.into()), ..self }
     }
 
     /// What happens to a request without a key. Default: [`MissingKey::Deny`].
@@ -134,6 +143,10 @@ impl Limit {
 
     pub(super) fn label(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn unit_label(&self) -> Option<&str> {
+        self.unit.as_deref()
     }
 
     pub(super) fn usual(&self) -> Option<Quota> {

@@ -7,7 +7,7 @@ use http::HeaderMap;
 
 use super::{
     book::{Book, Kept},
-    memory::table::Fingerprint,
+    memory::fingerprint::Fingerprint,
     quota::Quota,
     ruling::Ruling,
     settle::{Bill, Meter, ResponseHead},

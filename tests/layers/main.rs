@@ -6,6 +6,7 @@ mod support;
 mod api_key;
 mod client_ip;
 mod combine;
+mod concurrency;
 mod contract;
 mod introspection;
 mod jwt;

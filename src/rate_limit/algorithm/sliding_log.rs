@@ -90,7 +90,7 @@ pub(crate) fn judge(log: Option<&Log>, now: u64, cost: u64, count: u64, period: 
     let rest = log.map_or(0, |log| log.rest(period));
     let needed = cost.max(1);
     let reset = rest.saturating_sub(now);
-    if used.saturating_add(needed) > count {
+    if needed > count.saturating_sub(used) {
         let falls = |room| log.map_or(0, |log| log.falls_to(room, period)).saturating_sub(now);
         let wait = (needed <= count).then(|| falls(count - needed));
         return Judgment::refuse(wait, count.saturating_sub(used), reset);

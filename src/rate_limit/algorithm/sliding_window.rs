@@ -6,7 +6,8 @@
 //!
 //! Only admitted requests count, so a client that never pauses is admitted its quota. The estimate is wrong by as
 //! much as the window before was uneven: at worst, all of it came at its end, and a period that begins there
-//! admits up to twice the count, less one.
+//! admits up to twice the count, less two: the first request of that window came at its beginning, and not all of it
+//! is out of the estimate before the next one ends.
 
 use super::{Judgment, LATEST, State};
 

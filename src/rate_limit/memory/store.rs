@@ -92,7 +92,7 @@ impl Store for MemoryStore {
     fn take(&self, demands: Vec<Demand>) -> BoxFuture<Result<Vec<Answer>, StoreError>> {
         let tables = self.tables(demands.iter());
         let asks: Vec<_> = demands.iter().zip(&tables).map(|(it, table)| ask(it, table)).collect();
-        let ruling = take(&asks, self.0.timeline.moment(true));
+        let ruling = take(&asks, self.0.timeline.moment(true), true);
         ready(ruling.said().iter().map(|said| said.answer).collect())
     }
 
