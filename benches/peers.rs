@@ -1,6 +1,7 @@
-//! What a valid token costs here, and with the crates that one would use instead: same tokens, same checks, same run.
+//! What a valid token, and what a limit, costs here, and with the crates that one would use instead: same work, same
+//! run.
 //!
-//! `cargo bench --all-features --bench peers`. Each line is a whole call less the same call without the layer, the
+//! `cargo bench --all-features --bench peers`, with `-- limits` or `-- tokens` for one of them. Of tokens, each line is a whole call less the same call without the layer, the
 //! least of many runs; `×` is the multiple of what a token costs ours that was not seen before. Everyone verifies the signature,
 //! `iss`, `aud` and `exp`, and reads the claims into a type. Without `--bench` it only checks that it runs.
 
@@ -8,6 +9,8 @@
 mod cost;
 #[path = "support/leaf.rs"]
 mod leaf;
+#[path = "support/limits.rs"]
+mod limits;
 #[path = "../tests/support/tokens.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod tokens;
@@ -49,6 +52,16 @@ const FLOORS: [(&str, f64); 3] = [("RS256", 15.0), ("ES256", 30.0), ("EdDSA", 20
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
+    let wanted = |name| std::env::args().any(|it| it == name);
+    if !wanted("tokens") {
+        limits::compare();
+    }
+    if !wanted("limits") {
+        tokens_of_each_algorithm().await;
+    }
+}
+
+async fn tokens_of_each_algorithm() {
     // The peers and the naive layer ask the library's process-wide provider.
     let provider = &jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
     provider.install_default().expect("nobody else does");

@@ -16,6 +16,8 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 /// The two fields of one limit: the start of both, and for its usual quota one whole.
 pub(super) struct Fields {
     name: Line,
+    /// `;qu="…"`, or nothing.
+    unit: Line,
     usual: Option<(Quota, HeaderValue)>,
 }
 
@@ -26,11 +28,13 @@ pub(super) struct Stamp {
 }
 
 impl Fields {
-    /// For a limit of this name, whose quota usually is `usual`.
-    pub(super) fn new(name: &str, usual: Option<Quota>) -> Self {
+    /// For a limit of this name in this unit, whose quota usually is `usual`.
+    pub(super) fn new(name: &str, unit: Option<&str>, usual: Option<Quota>) -> Self {
         let name = Line::default().with(format_args!("\"{}\"", quoted(name)));
-        let usual = usual.map(|quota| (quota, policy(name.clone(), quota)));
-        Self { name, usual }
+        let unit = unit.map(|it| Line::default().with(format_args!(";qu=\"{}\"", quoted(it))));
+        let fields = Self { name, unit: unit.unwrap_or_default(), usual: None };
+        let usual = usual.map(|quota| (quota, fields.policy(quota)));
+        Self { usual, ..fields }
     }
 
     /// One allocation, for the value that changes, and another for a quota that is not the usual one.
@@ -40,23 +44,24 @@ impl Fields {
         let limit = format_args!(";r={};t={}", most(remaining), seconds(reset));
         let policy = match &self.usual {
             Some((quota, policy)) if *quota == said.quota => policy.clone(),
-            _ => policy(self.name.clone(), said.quota),
+            _ => self.policy(said.quota),
         };
         Stamp { policy, limit: line.with(limit).value() }
     }
-}
 
-fn policy(name: Line, quota: Quota) -> HeaderValue {
-    let (size, window) = quota.policy();
-    let policy = name.with(format_args!(";q={}", most(size)));
-    match window {
-        Some(window) => policy.with(format_args!(";w={}", most(seconds(window)))).value(),
-        None => policy.value(),
+    fn policy(&self, quota: Quota) -> HeaderValue {
+        let (size, window) = quota.policy();
+        let mut policy = self.name.clone().with(format_args!(";q={}", most(size)));
+        policy.0.extend_from_slice(&self.unit.0);
+        match window {
+            Some(window) => policy.with(format_args!(";w={}", seconds(window))).value(),
+            None => policy.value(),
+        }
     }
 }
 
 /// An integer of a structured field has at most 15 digits (RFC 9651 §3.3.1).
-fn most(number: u64) -> u64 {
+pub(super) fn most(number: u64) -> u64 {
     number.min(999_999_999_999_999)
 }
 
@@ -74,8 +79,8 @@ impl Stamp {
 }
 
 /// Rounded up.
-fn seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+pub(super) fn seconds(duration: Duration) -> u64 {
+    most(duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0)))
 }
 
 /// The content of a structured field's string (RFC 9651 §3.3.3); what it cannot hold becomes `_`.
@@ -122,8 +127,8 @@ mod tests {
         let reset = Duration::from_millis(millis);
         let answer = Answer::refused(None).leaving(remaining, reset);
         let said = Said { quota, enforced: true, answer };
-        let stamp = Fields::new(name, None).stamp(&said);
-        let same = Fields::new(name, Some(quota)).stamp(&said);
+        let stamp = Fields::new(name, None, None).stamp(&said);
+        let same = Fields::new(name, None, Some(quota)).stamp(&said);
         let text =
             |stamp: Stamp| stamp.into_fields().map(|(_, value)| value.to_str().unwrap().to_owned());
         let text = (text(stamp), text(same));

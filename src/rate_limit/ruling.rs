@@ -45,6 +45,18 @@ impl Ruling {
         waits.reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other)))
     }
 
+    /// The ruling where nobody can wait: who would have to is refused.
+    pub(super) fn without_waiting(mut self) -> Self {
+        for said in &mut self.0 {
+            if let Ok(grant) = said.answer.verdict
+                && !grant.delay.is_zero()
+            {
+                said.answer.verdict = Err(Some(grant.delay));
+            }
+        }
+        self
+    }
+
     /// How long the admitted request waits for its turn.
     pub(super) fn delay(&self) -> Duration {
         let delays = self.0.iter().filter(|said| said.enforced);

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use super::policies;
 use crate::rejection::{GrpcCode, Rejection};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -114,7 +115,10 @@ fn error_info(rejection: &Rejection) -> Message {
     let reason = rejection.reason().name().replace('-', "_").to_ascii_uppercase();
     info.text(1, &reason);
     info.text(2, "tower-gateway");
-    for (name, value) in rejection.members() {
+    for (n, (name, value)) in rejection.members().enumerate() {
+        if rejection.members().take(n).any(|(earlier, _)| earlier == name) {
+            continue; // a key of a map has one value, as in the problem document
+        }
         let mut entry = Message::default();
         entry.text(1, name);
         entry.text(2, value);
@@ -123,14 +127,17 @@ fn error_info(rejection: &Rejection) -> Message {
     info
 }
 
-/// `QuotaFailure { violations = 1 }`, each `{ subject = 1, description = 2 }`.
+/// `QuotaFailure { violations = 1 }`, each `{ subject = 1, description = 2 }`; one that names nobody if no policy is
+/// known.
 fn quota_failure(rejection: &Rejection) -> Message {
-    let policy = rejection.members().find(|(name, _)| *name == "policy").map_or("", |(_, it)| it);
-    let mut violation = Message::default();
-    violation.text(1, policy);
-    violation.text(2, rejection.detail());
     let mut failure = Message::default();
-    failure.message(1, violation);
+    let nobody = policies(rejection).next().is_none().then_some("");
+    for policy in policies(rejection).chain(nobody) {
+        let mut violation = Message::default();
+        violation.text(1, policy);
+        violation.text(2, rejection.detail());
+        failure.message(1, violation);
+    }
     failure
 }
 

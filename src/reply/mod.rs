@@ -86,6 +86,11 @@ pub fn reply<B>(head: Head<'_>, rejection: Rejection) -> Response<Body<B>> {
     response.map(Body::own)
 }
 
+/// The policies that refuse: the rejection may have this member several times.
+fn policies(rejection: &Rejection) -> impl Iterator<Item = &str> {
+    rejection.members().filter(|(name, _)| *name == "policy").map(|(_, policy)| policy)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde::ser::{SerializeMap, Serializer};
 
+use super::policies;
 use crate::rejection::{Reason, Rejection};
 
 /// Status, fields and an `application/problem+json` document.
@@ -48,7 +49,8 @@ fn write<S: Serializer>(serializer: S, rejection: &Rejection) -> Result<S::Ok, S
         }
         document.serialize_entry(name, value)?;
         if (reason, name) == (Reason::RateLimited, "policy") {
-            document.serialize_entry("violated-policies", &[value])?; // the registered type's word
+            let all: Vec<&str> = policies(rejection).collect();
+            document.serialize_entry("violated-policies", &all)?; // the registered type's word
         }
     }
     document.end()
@@ -83,6 +85,15 @@ mod tests {
         assert_eq!(read["status"], 404);
         assert_eq!(read["policy"], "daily");
         assert!(read["type"].as_str().unwrap().ends_with("#variant.NotFound"));
+    }
+
+    #[test]
+    fn all_that_refuse_are_told() {
+        let no = Rejection::rate_limited(std::time::Duration::ZERO);
+        let no = no.with_member("policy", "daily").with_member("policy", "burst");
+        let read: Value = serde_json::from_slice(&document(&no)).unwrap();
+        assert_eq!(read["policy"], "daily");
+        assert_eq!(read["violated-policies"], serde_json::json!(["daily", "burst"]));
     }
 
     #[test]

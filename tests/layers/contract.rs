@@ -13,7 +13,7 @@ use tower_gateway::{
     clock::Clock,
     guard::{Guard, GuardLayer, Head, Verdict},
     key,
-    rate_limit::{Quota, RateLimitLayer},
+    rate_limit::{ConcurrencyLimitLayer, MemoryStore, Quota, RateLimitLayer, Sharing},
     rejection::Rejection,
     route::{Route, RouteLayer, Routes},
     test_util::{Contract, Frames, TestError},
@@ -144,6 +144,23 @@ async fn rate_limit() {
     }
     Contract::new(from("192.0.2.1:1")).refuses(from("192.0.2.2:2")).check(layer).await;
     Contract::new(from("192.0.2.1:1")).admits_exactly(100).check(limit()).await;
+}
+
+#[tokio::test]
+async fn rate_limit_that_asks_a_store() {
+    let shared = || limit().shared(Sharing::exact(MemoryStore::with(Clock::manual().0, 1_000)));
+    Contract::new(from("192.0.2.1:1")).refuses(rude).check(shared()).await;
+    Contract::new(from("192.0.2.1:1")).admits_exactly(100).check(shared()).await;
+}
+
+#[tokio::test]
+async fn concurrency_limit() {
+    let none_of_the_second = |head: Head<'_>| match head.get::<PeerAddr>() {
+        Some(peer) if peer.0.port() == 2 => 0,
+        _ => 100,
+    };
+    let layer = ConcurrencyLimitLayer::new(none_of_the_second, key::client_ip());
+    Contract::new(from("192.0.2.1:1")).refuses(from("192.0.2.2:2")).check(layer).await;
 }
 
 type Boxed = BoxCloneSyncService<Request<Frames>, Response<Frames>, TestError>;

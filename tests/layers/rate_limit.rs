@@ -1,3 +1,7 @@
+mod admits;
+mod answers;
+mod leaky_bucket;
+
 use std::{
     net::{IpAddr, SocketAddr},
     sync::{

@@ -63,7 +63,17 @@ impl Judgment {
         Self { verdict: Ok(Admission { state, delay: 0 }), remaining, reset }
     }
 
-    fn refuse(wait: Option<u64>, remaining: u64, reset: u64) -> Self {
+    /// The judgment where nobody can wait: refused if it would have to, until it would not.
+    pub(super) fn at_once(self) -> Self {
+        match self.verdict {
+            Ok(Admission { delay: delay @ 1.., .. }) => {
+                Self { verdict: Err(Refusal { wait: Some(delay) }), ..self }
+            }
+            _ => self,
+        }
+    }
+
+    pub(super) fn refuse(wait: Option<u64>, remaining: u64, reset: u64) -> Self {
         Self { verdict: Err(Refusal { wait }), remaining, reset }
     }
 }
@@ -133,6 +143,9 @@ pub(super) fn refund(quota: Quota, state: State, at: Moment, units: u64, receipt
         Algorithm::Unlimited | Algorithm::SlidingLog | Algorithm::PenaltyBox { .. } => state,
     }
 }
+
+/// The receipt of whatever was taken last.
+pub(super) const LATEST: u64 = u64::MAX;
 
 /// Under which what was just taken can be given back, by the state that it left: the window that it belongs to.
 pub(super) fn receipt(quota: Quota, state: State, at: Moment) -> u64 {

@@ -1,6 +1,13 @@
 //! Limits that are kept in this process: all limits of a request are judged together, and spend together.
 
+mod cell;
+pub(super) mod fingerprint;
+#[cfg(all(test, loom_store))]
+mod loom;
+#[cfg(all(test, not(loom_store)))]
+mod oracles;
 mod store;
+mod sync;
 pub(super) mod table;
 
 use std::time::Duration;
@@ -8,14 +15,17 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::{
-    algorithm::{self, Admission, Judgment, Moment, State},
+    algorithm::{self, Admission, Judgment, Moment, State, sliding_log::Log},
     quota::{Algorithm, Quota},
     ruling::{Ruling, Said},
     store::{Answer, Grant, Receipt},
 };
-use table::{Cell, Fingerprint, Table};
+use cell::Cell;
+use fingerprint::Fingerprint;
+use table::Table;
 
 pub use store::MemoryStore;
+pub(super) use store::ask;
 
 /// What a request asks of one limit.
 pub(super) struct Ask<'a> {
@@ -27,15 +37,18 @@ pub(super) struct Ask<'a> {
     pub(super) enforced: bool,
 }
 
-/// Takes from all, or from none.
-pub(super) fn take(asks: &[Ask<'_>], at: Moment) -> Ruling {
-    let mut cells = lock(asks);
-    let judged: SmallVec<[Judgment; 2]> =
-        asks.iter().zip(&cells).map(|(ask, cell)| ask.judge(cell, at, ask.cost)).collect();
+/// Takes from all, or from none. A request that cannot wait is refused where it would have to.
+pub(super) fn take(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
+    let mut cells = lock(asks, at);
+    let judge = |(ask, cell): (&Ask<'_>, &Cell<'_>)| {
+        let judgment = ask.judge(cell, at, ask.cost);
+        if can_wait { judgment } else { judgment.at_once() }
+    };
+    let judged: SmallVec<[Judgment; 2]> = asks.iter().zip(&cells).map(judge).collect();
     let refused = asks.iter().zip(&judged).any(|(ask, it)| ask.enforced && it.verdict.is_err());
     for (index, (ask, cell)) in asks.iter().zip(&mut cells).enumerate() {
         match judged[index].verdict {
-            _ if refused && ask.quota.is_penalty_box() => {
+            _ if ask.quota.is_penalty_box() => {
                 let counts = index.checked_sub(1).is_some_and(|it| judged[it].verdict.is_err());
                 ask.charge(cell, at, counts.into());
             }
@@ -46,8 +59,9 @@ pub(super) fn take(asks: &[Ask<'_>], at: Moment) -> Ruling {
     let said = |((ask, cell), judgment): ((&Ask<'_>, &Cell<'_>), Judgment)| {
         let spared = refused && judgment.verdict.is_ok();
         let units = if spared { 0 } else { ask.cost };
-        // What was not taken is still there.
-        let judgment = if spared { ask.judge(cell, at, 0) } else { judgment };
+        // What was not taken is still there; the refusal that brings a ban is told of it.
+        let again = spared || ask.quota.is_penalty_box();
+        let judgment = if again { ask.judge(cell, at, 0) } else { judgment };
         Said { quota: ask.quota, enforced: ask.enforced, answer: ask.answer(judgment, at, units) }
     };
     asks.iter().zip(&cells).zip(judged).map(said).collect()
@@ -55,23 +69,27 @@ pub(super) fn take(asks: &[Ask<'_>], at: Moment) -> Ruling {
 
 /// The cells of all asks, in their order; locked in the order of their tables' ranks, so that no two requests wait
 /// for each other.
-fn lock<'a>(asks: &[Ask<'a>]) -> SmallVec<[Cell<'a>; 2]> {
+fn lock<'a>(asks: &[Ask<'a>], at: Moment) -> SmallVec<[Cell<'a>; 2]> {
     if let [ask] = asks {
-        return SmallVec::from_iter([ask.table.lock(ask.key)]);
+        return SmallVec::from_iter([ask.lock(at)]);
     }
     let mut order: SmallVec<[usize; 4]> = (0..asks.len()).collect();
     order.sort_unstable_by_key(|&index| asks[index].table.rank());
     let mut locked: SmallVec<[Option<Cell<'a>>; 4]> = asks.iter().map(|_| None).collect();
     for index in order {
-        locked[index] = Some(asks[index].table.lock(asks[index].key));
+        locked[index] = Some(asks[index].lock(at));
     }
     locked.into_iter().flatten().collect()
 }
 
-impl Ask<'_> {
+impl<'a> Ask<'a> {
+    fn lock(&self, at: Moment) -> Cell<'a> {
+        self.table.lock(self.key, self.quota.kind(), at.now)
+    }
+
     /// Takes what there is, up to the cost.
     pub(super) fn borrow(&self, at: Moment) -> Answer {
-        let mut cell = self.table.lock(self.key);
+        let mut cell = self.lock(at);
         let left = self.judge(&cell, at, 0).remaining;
         let units = self.cost.min(left).max(1);
         let judgment = self.judge(&cell, at, units);
@@ -83,43 +101,43 @@ impl Ask<'_> {
 
     /// What the demand would be answered.
     pub(super) fn read(&self, at: Moment) -> Answer {
-        let judgment = self.judge(&self.table.lock(self.key), at, self.cost);
+        let judgment = self.judge(&self.lock(at), at, self.cost);
         self.answer(judgment, at, self.cost)
     }
 
     /// Takes the cost whether it is there or not.
     pub(super) fn force(&self, at: Moment) {
-        self.charge(&mut self.table.lock(self.key), at, self.cost);
+        self.charge(&mut self.lock(at), at, self.cost);
     }
 
-    /// Gives the cost back.
+    /// Gives the cost back. Not to a key that shares the overflow cell: others would have it.
     pub(super) fn refund(&self, at: Moment, receipt: Receipt) {
-        let mut cell = self.table.lock(self.key);
-        let receipt = receipt.word();
+        let mut cell = self.lock(at);
+        let (state, receipt) = (cell.state(), receipt.word());
         match self.quota.algorithm() {
-            Algorithm::SlidingLog if cell.log().is_some() => {
-                let state = cell.state();
-                cell.write_log(state, at.now, |log| log.refund(receipt, self.cost));
-            }
-            _ => {
-                let state = algorithm::refund(self.quota, cell.state(), at, self.cost, receipt);
-                cell.write(state, at.now);
-            }
+            _ if !cell.is_own() => {}
+            Algorithm::SlidingLog => cell.write_log(state, |log| log.refund(receipt, self.cost)),
+            _ => cell.write(algorithm::refund(self.quota, state, at, self.cost, receipt)),
         }
     }
 
-    /// Forgets all.
+    /// Forgets all. Not the overflow cell, which is not this key's alone.
     pub(super) fn reset(&self, at: Moment) {
-        let mut cell = self.table.lock(self.key);
+        let mut cell = self.lock(at);
         match self.quota.algorithm() {
-            Algorithm::SlidingLog => cell.write_log(State::default(), at.now, |log| {
-                *log = Default::default();
-            }),
-            _ => cell.write(State::default(), at.now),
+            _ if !cell.is_own() => {}
+            Algorithm::SlidingLog => cell.write_log(State::default(), |log| *log = Log::default()),
+            _ => cell.write(State::default()),
         }
     }
 
     fn judge(&self, cell: &Cell<'_>, at: Moment, cost: u64) -> Judgment {
+        if let Some(until) = cell.closed_until()
+            && !matches!(self.quota.algorithm(), Algorithm::Unlimited)
+        {
+            let wait = until.saturating_sub(at.now);
+            return Judgment::refuse(Some(wait), 0, wait);
+        }
         let log = matches!(self.quota.algorithm(), Algorithm::SlidingLog);
         let log = log.then(|| cell.log()).flatten();
         algorithm::judge(self.quota, cell.state(), log, at, cost)
@@ -130,7 +148,7 @@ impl Ask<'_> {
             Algorithm::Unlimited | Algorithm::PenaltyBox { .. } => {}
             _ if cost == 0 => {}
             Algorithm::SlidingLog => self.record(cell, admission.state, at, cost),
-            _ => cell.write(admission.state, at.now),
+            _ => cell.write(admission.state),
         }
     }
 
@@ -139,12 +157,12 @@ impl Ask<'_> {
         match self.quota.algorithm() {
             _ if units == 0 => {}
             Algorithm::SlidingLog => self.record(cell, state, at, units),
-            _ => cell.write(state, at.now),
+            _ => cell.write(state),
         }
     }
 
     fn record(&self, cell: &mut Cell<'_>, state: State, at: Moment, units: u64) {
-        cell.write_log(state, at.now, |log| {
+        cell.write_log(state, |log| {
             log.forget(at.now, self.quota.period());
             log.record(at.now, units);
         });

@@ -73,7 +73,8 @@ impl MemoryStore {
     }
 }
 
-fn ask<'a>(demand: &Demand, table: &'a Table) -> Ask<'a> {
+/// What a demand asks of its table.
+pub(in crate::rate_limit) fn ask<'a>(demand: &Demand, table: &'a Table) -> Ask<'a> {
     Ask {
         key: table.fingerprint(demand.quota().kind(), demand.key()),
         table,
@@ -91,7 +92,7 @@ impl Store for MemoryStore {
     fn take(&self, demands: Vec<Demand>) -> BoxFuture<Result<Vec<Answer>, StoreError>> {
         let tables = self.tables(demands.iter());
         let asks: Vec<_> = demands.iter().zip(&tables).map(|(it, table)| ask(it, table)).collect();
-        let ruling = take(&asks, self.0.timeline.moment(true));
+        let ruling = take(&asks, self.0.timeline.moment(true), true);
         ready(ruling.said().iter().map(|said| said.answer).collect())
     }
 

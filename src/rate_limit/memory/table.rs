@@ -5,17 +5,21 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use super::{
+    cell::Cell,
+    fingerprint::{Fingerprint, Secrets, scale},
+    sync::Mutex,
+};
 use crate::rate_limit::algorithm::{State, sliding_log::Log};
 
 /// Slots in a set. With twice as many slots as keys, one key in 50,000 finds its set full.
-const WAYS: usize = 32;
+pub(super) const WAYS: usize = 32;
 
 /// More would not fit into memory.
 const MOST_KEYS: usize = 1 << 28;
@@ -28,22 +32,33 @@ const SHARDS: usize = 64;
 type Tags = [u16; WAYS];
 
 /// Its slots, and behind them the overflow cell, which belongs to no key.
-type Set = [Slot; WAYS + 1];
-const OVERFLOW: usize = WAYS;
+pub(super) type Set = [Slot; WAYS + 1];
+pub(super) const OVERFLOW: usize = WAYS;
 
 /// A slot whose state is at rest says nothing that a new slot would not say, and is free; one never used is at
 /// rest since the beginning.
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
+pub(super) struct Slot {
+    /// Of the overflow cell, the kind of its keys' quotas: states of other kinds would be misread.
     key: Fingerprint,
-    state: State,
+    pub(super) state: State,
+}
+
+impl Slot {
+    pub(super) fn kind(&self) -> u64 {
+        self.key.0[0]
+    }
+
+    pub(super) fn set_kind(&mut self, kind: u64) {
+        self.key = Fingerprint([kind, 0]);
+    }
 }
 
 /// The states of the keys that are not at rest.
 pub(crate) struct Table {
     /// In which order the tables of several limits are locked.
     rank: u64,
-    secrets: [RandomState; 2],
+    secrets: Secrets,
     shards: Box<[Shard]>,
     sets_per_shard: usize,
 }
@@ -54,21 +69,40 @@ pub(crate) struct Table {
 struct Shard(Mutex<Sets>);
 
 #[derive(Default)]
-struct Sets {
+pub(super) struct Sets {
     tags: Vec<Tags>,
-    slots: Vec<Set>,
+    pub(super) slots: Vec<Set>,
     /// Of the keys whose quota keeps a log.
-    logs: HashMap<Fingerprint, Log>,
+    pub(super) logs: HashMap<Fingerprint, Log>,
 }
 
-/// A key, as the table knows it: 128 bits under two secrets, so that nobody can make two keys meet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Fingerprint([u64; 2]);
+impl Sets {
+    /// Zeroed pages: touched set by set.
+    fn with(sets: usize) -> Self {
+        Self {
+            tags: vec![[0; WAYS]; sets],
+            slots: vec![[Slot::default(); WAYS + 1]; sets],
+            logs: HashMap::new(),
+        }
+    }
 
-impl Fingerprint {
-    /// Bits that do not choose the set.
-    fn tag(&self) -> u16 {
-        self.0[1] as u16
+    /// The key's slot.
+    pub(super) fn find(&self, set: usize, key: Fingerprint) -> Option<usize> {
+        let (tag, tags, slots) = (key.tag(), &self.tags[set], &self.slots[set]);
+        (0..WAYS).find(|&slot| tags[slot] == tag && slots[slot].key == key)
+    }
+
+    /// Gives a slot to a key; whose it was.
+    pub(super) fn give(&mut self, set: usize, slot: usize, key: Fingerprint) -> Fingerprint {
+        self.tags[set][slot] = key.tag();
+        std::mem::replace(&mut self.slots[set][slot].key, key)
+    }
+
+    /// Forgets a log.
+    pub(super) fn forget(&mut self, log: &Fingerprint) {
+        if !self.logs.is_empty() {
+            self.logs.remove(log);
+        }
     }
 }
 
@@ -81,7 +115,7 @@ impl Table {
         let shards = sets.min(SHARDS);
         Self {
             rank: RANKS.fetch_add(1, Ordering::Relaxed),
-            secrets: Default::default(),
+            secrets: Secrets::default(),
             shards: (0..shards).map(|_| Shard::default()).collect(),
             sets_per_shard: sets.div_ceil(shards),
         }
@@ -89,7 +123,7 @@ impl Table {
 
     /// The fingerprint of a key under quotas of one kind; of those who have no key, for `None`.
     pub(crate) fn fingerprint(&self, kind: u64, key: Option<&[u8]>) -> Fingerprint {
-        Fingerprint(self.secrets.each_ref().map(|secret| secret.hash_one((kind, key))))
+        self.secrets.fingerprint(kind, key)
     }
 
     /// Who locks several tables at once locks the lower ranks first.
@@ -97,104 +131,20 @@ impl Table {
         self.rank
     }
 
-    /// Locks the key's set.
-    pub(crate) fn lock(&self, key: Fingerprint) -> Cell<'_> {
+    /// Locks the set of a key under quotas of this kind.
+    pub(crate) fn lock(&self, key: Fingerprint, kind: u64, now: u64) -> Cell<'_> {
         let sets = self.shards.len() * self.sets_per_shard;
-        let set = scale(key.0[0], sets);
+        let set = scale(key.place(), sets);
         let shard = &self.shards[set % self.shards.len()].0;
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         if shard.slots.is_empty() {
-            // Zeroed pages: touched set by set.
-            shard.tags = vec![[0; WAYS]; self.sets_per_shard];
-            shard.slots = vec![[Slot::default(); WAYS + 1]; self.sets_per_shard];
+            *shard = Sets::with(self.sets_per_shard);
         }
-        let set = set / self.shards.len();
-        let slot = slot_of(&shard.tags[set], &shard.slots[set], key);
-        Cell { sets: shard, set, slot, key }
+        Cell::of(shard, set / self.shards.len(), key, kind, now)
     }
 }
 
-/// The hash as a number below `end`.
-fn scale(hash: u64, end: usize) -> usize {
-    ((u128::from(hash) * end as u128) >> 64) as usize
-}
-
-fn slot_of(tags: &Tags, slots: &Set, key: Fingerprint) -> Option<usize> {
-    let tag = key.tag();
-    (0..WAYS).find(|&slot| tags[slot] == tag && slots[slot].key == key)
-}
-
-/// What is known of a key, while nobody else can change it.
-pub(crate) struct Cell<'a> {
-    sets: MutexGuard<'a, Sets>,
-    set: usize,
-    /// Where the key is; `None` for a newcomer, who may have been here before, in the overflow cell.
-    slot: Option<usize>,
-    key: Fingerprint,
-}
-
-impl Cell<'_> {
-    /// The key's state. A newcomer goes on from the overflow cell, whose debt may be its own.
-    pub(crate) fn state(&self) -> State {
-        self.slots()[self.slot.unwrap_or(OVERFLOW)].state
-    }
-
-    /// The key's log, if it has one.
-    pub(crate) fn log(&self) -> Option<&Log> {
-        self.sets.logs.get(&self.log_key())
-    }
-
-    /// Keeps the state: in the key's slot, or in one that is at rest, or else in the overflow cell.
-    pub(crate) fn write(&mut self, state: State, now: u64) {
-        let slot = self.settle(now);
-        self.sets.slots[self.set][slot].state = state;
-    }
-
-    /// The log to write into; `state` says when it will be empty.
-    pub(crate) fn write_log(&mut self, state: State, now: u64, write: impl FnOnce(&mut Log)) {
-        let from = self.log_key();
-        let slot = self.settle(now);
-        let (key, sets) = (self.log_key(), &mut *self.sets);
-        if key != from
-            && let Some(log) = sets.logs.get(&from).cloned()
-        {
-            sets.logs.insert(key, log); // out of the overflow cell, with its debt
-        }
-        write(sets.logs.entry(key).or_default());
-        sets.slots[self.set][slot].state = state;
-    }
-
-    /// The slot to write into, which is the key's from now on unless it is the overflow cell.
-    fn settle(&mut self, now: u64) -> usize {
-        if let Some(slot) = self.slot {
-            return slot;
-        }
-        let free = self.slots()[..WAYS].iter().position(|slot| slot.state.rest <= now);
-        let Some(slot) = free else { return OVERFLOW };
-        let (key, sets) = (self.key, &mut *self.sets);
-        let old = std::mem::replace(&mut sets.slots[self.set][slot].key, key);
-        sets.tags[self.set][slot] = key.tag();
-        if !sets.logs.is_empty() {
-            sets.logs.remove(&old);
-        }
-        self.slot = Some(slot);
-        slot
-    }
-
-    /// Whose log it is: the key's, or the overflow cell's.
-    fn log_key(&self) -> Fingerprint {
-        match self.slot {
-            Some(_) => self.key,
-            None => Fingerprint([u64::MAX, self.set as u64]),
-        }
-    }
-
-    fn slots(&self) -> &Set {
-        &self.sets.slots[self.set]
-    }
-}
-
-#[cfg(test)]
+#[cfg(all(test, not(loom_store)))]
 mod tests {
     use super::*;
     use crate::rate_limit::algorithm::token_bucket;
@@ -205,10 +155,10 @@ mod tests {
     }
 
     fn take_as(table: &Table, key: Fingerprint, now: u64, burst: u64) -> Result<u64, ()> {
-        let mut cell = table.lock(key);
+        let mut cell = table.lock(key, 0, now);
         let judgment = token_bucket::judge(cell.state(), now, 1, 10, burst);
         let admission = judgment.verdict.map_err(|_| ())?;
-        cell.write(admission.state, now);
+        cell.write(admission.state);
         Ok(admission.state.rest)
     }
 
@@ -280,20 +230,47 @@ mod tests {
     fn a_log_goes_with_its_key_and_is_forgotten_with_it() {
         let table = Table::new(1);
         let record = |key: u64, now: u64| {
-            let mut cell = table.lock(Fingerprint([7, key]));
-            cell.write_log(State { rest: now + 10, word: 0 }, now, |log| log.record(now, 1));
+            let mut cell = table.lock(Fingerprint([7, key]), 2, now);
+            cell.write_log(State { rest: now + 10, word: 0 }, |log| log.record(now, 1));
         };
         let logs = || table.shards.iter().map(|it| it.0.lock().unwrap().logs.len()).sum::<usize>();
         (0..WAYS as u64).for_each(|key| record(key, 0));
-        record(99, 0);
+        record(99, 5);
         assert_eq!(logs(), WAYS + 1, "one is the overflow cell's");
         record(99, 10);
-        let log = table.lock(Fingerprint([7, 99])).log().cloned().unwrap();
+        let log = table.lock(Fingerprint([7, 99]), 2, 10).log().cloned().unwrap();
         let mut both = Log::default();
-        both.record(0, 1);
+        both.record(5, 1);
         both.record(10, 1);
         assert_eq!(log, both, "it took the overflow cell's along");
         (100..5_000).for_each(|key| record(key, key * 10));
         assert!(logs() <= WAYS + 1);
+    }
+
+    #[test]
+    fn the_overflow_cell_holds_one_kind_of_state_at_a_time() {
+        const OTHER: u64 = 9;
+        let table = Table::new(1);
+        for key in 0..WAYS as u32 {
+            take(&table, key, 0, 1).unwrap();
+        }
+        assert_eq!(take(&table, 99, 0, 1), Ok(10), "of kind 0");
+        let stranger = |now| table.lock(Fingerprint([7, 100]), OTHER, now);
+        let mut refused = stranger(9);
+        assert_eq!(refused.closed_until(), Some(10));
+        assert_eq!(refused.state(), State::default());
+        refused.write(State { rest: 500, word: 1 });
+        drop(refused);
+        assert_eq!(take(&table, 99, 9, 1), Err(()), "it was not written over");
+
+        let again = |key: u32| take(&table, key, 10, 1);
+        assert!((0..WAYS as u32).all(|key| again(key).is_ok()), "all but the overflow cell");
+        let mut cell = stranger(10);
+        assert_eq!((cell.closed_until(), cell.state()), (None, State::default()));
+        cell.write(State { rest: 30, word: 1 });
+        drop(cell);
+        assert_eq!(table.lock(Fingerprint([7, 99]), 0, 19).closed_until(), Some(30));
+        assert_eq!(stranger(19).state(), State { rest: 30, word: 1 });
+        assert_eq!(table.lock(Fingerprint([7, 101]), 0, 20).closed_until(), None, "slots are free");
     }
 }
