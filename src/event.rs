@@ -111,6 +111,38 @@ pub(crate) fn warning(component: &'static str, message: &str, cause: &dyn std::f
     let _ = (component, message, cause);
 }
 
+/// A store that nodes share has changed for the better, or what follows from a change has been done. Counts in
+/// `tower_gateway_store_transitions_total{store, step}`, as the worse does.
+#[cfg(feature = "rate-limit")]
+pub(crate) fn store_step(store: &str, step: &'static str, message: &dyn std::fmt::Display) {
+    #[cfg(feature = "metrics")]
+    count_step(store, step);
+    #[cfg(feature = "tracing")]
+    tracing::info!(target: "tower_gateway::store", store, step, "{message}");
+    let _ = (store, step, message);
+}
+
+/// A store that nodes share has changed for the worse.
+#[cfg(feature = "rate-limit")]
+pub(crate) fn store_trouble(
+    store: &str,
+    step: &'static str,
+    message: &dyn std::fmt::Display,
+    cause: &dyn std::fmt::Display,
+) {
+    #[cfg(feature = "metrics")]
+    count_step(store, step);
+    #[cfg(feature = "tracing")]
+    tracing::warn!(target: "tower_gateway::store", store, step, cause = %Shown(&cause.to_string()), "{message}");
+    let _ = (store, step, message, cause);
+}
+
+#[cfg(all(feature = "metrics", feature = "rate-limit"))]
+fn count_step(store: &str, step: &'static str) {
+    let labels = vec![Label::new("store", store.to_owned()), Label::new("step", step)];
+    count(&Key::from_parts("tower_gateway_store_transitions_total", labels));
+}
+
 #[cfg(feature = "metrics")]
 const DECISIONS: &str = "tower_gateway_decisions_total";
 

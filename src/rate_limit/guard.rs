@@ -10,8 +10,8 @@ use super::{
     limit::{Limit, Named},
     memory::{self, Ask, table::Table},
     ruling::{Ruling, Said},
-    sharing::{Sharing, Taken},
-    store::{Demand, StoreError},
+    sharing::{Shared, Taken},
+    store::Demand,
     timeline::Timeline,
 };
 use crate::{
@@ -27,7 +27,7 @@ pub struct Limits(Arc<Book>);
 struct Book {
     limits: Vec<Kept>,
     timeline: Timeline,
-    sharing: Option<Sharing>,
+    shared: Option<Shared>,
 }
 
 /// A limit, and what is kept for it.
@@ -67,8 +67,8 @@ impl Kept {
 type Counting = SmallVec<[usize; 4]>;
 
 impl Limits {
-    pub(super) fn new(limits: Vec<Kept>, sharing: Option<Sharing>, clock: Clock) -> Self {
-        Self(Arc::new(Book { limits, timeline: Timeline::of(clock), sharing }))
+    pub(super) fn new(limits: Vec<Kept>, shared: Option<Shared>, clock: Clock) -> Self {
+        Self(Arc::new(Book { limits, timeline: Timeline::of(clock), shared }))
     }
 }
 
@@ -77,16 +77,16 @@ impl Guard for Limits {
     type Pass = Counted;
 
     fn check(&self, head: Head<'_>) -> Verdict<Counted> {
-        match &self.0.sharing {
+        match &self.0.shared {
             None => self.0.take(head).unwrap_or_else(Verdict::refuse),
-            Some(sharing) => self.share(sharing, head).unwrap_or_else(Verdict::refuse),
+            Some(shared) => self.share(shared, head).unwrap_or_else(Verdict::refuse),
         }
     }
 }
 
 impl Limits {
     /// Asks those who keep the limits for many nodes.
-    fn share(&self, sharing: &Sharing, head: Head<'_>) -> Result<Verdict<Counted>, Rejection> {
+    fn share(&self, shared: &Shared, head: Head<'_>) -> Result<Verdict<Counted>, Rejection> {
         let (mut counting, mut demands) = (Counting::new(), Vec::new());
         for (place, kept) in self.0.limits.iter().enumerate() {
             if let Some(key) = kept.limit.key(head)? {
@@ -98,10 +98,14 @@ impl Limits {
             return Ok(Verdict::admit(Counted::default()));
         }
         let book = Arc::clone(&self.0);
-        Ok(match sharing.take(demands) {
-            Taken::Now(ruling) => book.answer(&counting, &ruling.map_err(undecided)?),
-            Taken::Later(ruling) => Verdict::later(async move {
-                let ruling = ruling.await.map_err(undecided)?;
+        Ok(match shared.take(&demands) {
+            Taken::Now(taken) => {
+                book.answer(&counting, &shared.settle(&counting, &demands, taken)?)
+            }
+            Taken::Later(taken) => Verdict::later(async move {
+                let taken = taken.await;
+                let shared = book.shared.as_ref().expect("they were asked above");
+                let ruling = shared.settle(&counting, &demands, taken)?;
                 match book.answer(&counting, &ruling) {
                     Verdict::Now(decision) => decision,
                     Verdict::Later(decision) => decision.await,
@@ -109,12 +113,6 @@ impl Limits {
             }),
         })
     }
-}
-
-/// The limits cannot be asked.
-fn undecided(error: StoreError) -> Rejection {
-    Rejection::unavailable("Whether this request is within its limits cannot be told for now.")
-        .caused_by(error)
 }
 
 impl Book {

@@ -108,7 +108,9 @@ impl Settings {
             let limit = limit.clone().name(unique(limit.label(), &mut names));
             Kept::new(limit, self.max_keys, self.fields)
         });
-        Limits::new(kept.collect(), self.sharing.clone(), self.clock.clone())
+        let start = |it: &Sharing| it.start(self.limits.iter(), self.max_keys, &self.clock);
+        let shared = self.sharing.as_ref().map(start);
+        Limits::new(kept.collect(), shared, self.clock.clone())
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{any::type_name, borrow::Cow, fmt, sync::Arc};
 
-use super::quota::{Quota, QuotaSource};
+use super::{
+    quota::{Quota, QuotaSource},
+    sharing::Fallback,
+};
 use crate::{
     guard::Head,
     key::{Key, KeyWriter},
@@ -30,6 +33,7 @@ pub struct Limit {
     cost: Option<Arc<Cost>>,
     exempt: Option<Arc<Exempt>>,
     report_only: bool,
+    fallback: Fallback,
 }
 
 type Cost = dyn Fn(Head<'_>) -> u64 + Send + Sync;
@@ -65,6 +69,7 @@ impl Limit {
             cost: None,
             exempt: None,
             report_only: false,
+            fallback: Fallback::default(),
         }
     }
 
@@ -108,6 +113,17 @@ impl Limit {
     #[must_use]
     pub fn report_only(self) -> Self {
         Self { report_only: true, ..self }
+    }
+
+    /// What becomes of requests while the store of a [shared](super::RateLimitLayer::shared) limit cannot be
+    /// asked. Each limit of a layer goes by its own. Default: [`Fallback::local_share`].
+    #[must_use]
+    pub fn on_store_failure(self, fallback: Fallback) -> Self {
+        Self { fallback, ..self }
+    }
+
+    pub(super) fn fallback(&self) -> Fallback {
+        self.fallback
     }
 
     pub(super) fn label(&self) -> &str {

@@ -78,5 +78,5 @@ pub use layer::RateLimitLayer;
 pub use limit::{Limit, MissingKey};
 pub use memory::MemoryStore;
 pub use quota::{Plans, Quota, QuotaSource};
-pub use sharing::Sharing;
+pub use sharing::{AtMost, Fallback, Sharing};
 pub use store::{Answer, Demand, Receipt, Store, StoreError};

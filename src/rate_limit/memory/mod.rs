@@ -87,6 +87,13 @@ impl Ask<'_> {
         self.answer(judgment, at, self.cost)
     }
 
+    /// How much of the quota is taken now.
+    pub(super) fn used(&self, at: Moment) -> u64 {
+        let left = self.judge(&self.table.lock(self.key), at, 0).remaining;
+        let all = algorithm::judge(self.quota, State::default(), None, at, 0).remaining;
+        all.saturating_sub(left)
+    }
+
     /// Takes the cost whether it is there or not.
     pub(super) fn force(&self, at: Moment) {
         self.charge(&mut self.table.lock(self.key), at, self.cost);

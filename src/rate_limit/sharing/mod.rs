@@ -1,47 +1,172 @@
 //! Limits that several nodes share: who is asked, how, and what happens when nobody answers.
 
-use std::{fmt, sync::Arc};
+mod exact;
+mod fallback;
+mod journal;
+mod ladder;
+mod ledger;
+pub(super) mod link;
+mod nodes;
+mod replay;
+mod ticks;
 
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+
+use self::{journal::Journal, ladder::Ladder, link::Link};
 use super::{
-    ruling::{Ruling, Said},
-    store::{Answer, Demand, Store, StoreError},
+    limit::Limit,
+    ruling::Ruling,
+    store::{Demand, Store, StoreError},
 };
-use crate::guard::BoxFuture;
+use crate::{clock::Clock, guard::BoxFuture, rejection::Rejection};
+
+pub use fallback::{AtMost, Fallback};
 
 /// How the limits of a layer are shared between nodes.
 #[derive(Clone)]
 pub struct Sharing {
+    mode: Mode,
     store: Arc<dyn Store>,
+    name: Cow<'static, str>,
+    node: Arc<str>,
+    deadline: Duration,
+    max_in_flight: usize,
+    max_debtors: usize,
+}
+
+/// Who decides, as long as the store answers.
+#[derive(Clone, Debug)]
+enum Mode {
+    Exact,
 }
 
 impl Sharing {
     /// Each request asks the store: exact, and one round trip.
     pub fn exact(store: impl Store) -> Self {
-        Self { store: Arc::new(store) }
+        Self::with(Mode::Exact, Arc::new(store))
     }
 
-    /// Takes from all demands, or from none.
-    pub(super) fn take(&self, demands: Vec<Demand>) -> Taken {
-        let asked: Vec<_> = demands.iter().map(|it| (it.quota(), it.is_enforced())).collect();
-        let answers = self.store.take(demands);
-        Taken::Later(Box::pin(async move {
-            let said =
-                |((quota, enforced), answer): ((_, _), Answer)| Said { quota, enforced, answer };
-            Ok(asked.into_iter().zip(answers.await?).map(said).collect())
-        }))
+    fn with(mode: Mode, store: Arc<dyn Store>) -> Self {
+        Self {
+            mode,
+            store,
+            name: Cow::Borrowed("store"),
+            node: nodes::this_process(),
+            deadline: Duration::from_millis(50),
+            max_in_flight: 1_024,
+            max_debtors: 10_000,
+        }
+    }
+
+    /// The store's name in events and metrics. Default: `store`.
+    #[must_use]
+    pub fn name(self, name: impl Into<Cow<'static, str>>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// This node's name among those that share the store. Default: a random one for the process.
+    #[must_use]
+    pub fn node(self, node: impl Into<Arc<str>>) -> Self {
+        Self { node: node.into(), ..self }
+    }
+
+    /// How long a decision waits for the store before it falls back. Default: 50 ms.
+    #[must_use]
+    pub fn deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// How many calls to the store may be open; a decision beyond falls back at once. Default: 1,024.
+    #[must_use]
+    pub fn max_in_flight(self, calls: usize) -> Self {
+        Self { max_in_flight: calls, ..self }
+    }
+
+    /// Of how many keys it is remembered what they were admitted in an outage, to be charged after it; others' is
+    /// not charged. Default: 10,000, of each layer.
+    #[must_use]
+    pub fn max_debtors(self, keys: usize) -> Self {
+        Self { max_debtors: keys, ..self }
+    }
+
+    /// At work for these limits.
+    pub(super) fn start<'a>(
+        &self,
+        limits: impl Iterator<Item = &'a Limit>,
+        max_keys: usize,
+        clock: &Clock,
+    ) -> Shared {
+        let journal = Journal::new(self.name.clone(), clock.clone());
+        let store = Arc::clone(&self.store);
+        let link = Link::new(store, clock.clone(), self.deadline, self.max_in_flight, journal);
+        let link = Arc::new(link);
+        let ladder = Ladder::new(limits, max_keys, self.max_debtors, Arc::clone(&link));
+        let taker = match self.mode {
+            Mode::Exact => Taker::Exact,
+        };
+        Shared { taker, ladder: Arc::new(ladder), link, node: Arc::clone(&self.node) }
     }
 }
 
 impl fmt::Debug for Sharing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sharing")
+        f.debug_struct("Sharing")
+            .field("mode", &self.mode)
+            .field("name", &self.name)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The sharing of one layer, at work.
+pub(super) struct Shared {
+    taker: Taker,
+    link: Arc<Link>,
+    ladder: Arc<Ladder>,
+    node: Arc<str>,
+}
+
+/// A [`Mode`] at work.
+enum Taker {
+    Exact,
+}
+
+impl Shared {
+    /// Takes from all demands, or from none. What comes of it goes through [`settle`](Self::settle).
+    pub(super) fn take(&self, demands: &[Demand]) -> Taken {
+        nodes::beat(&self.link, &self.node);
+        match &self.taker {
+            Taker::Exact => exact::take(&self.link, demands),
+        }
+    }
+
+    /// The ruling: the mode's, or the ladder's where the store has failed. `places` are those of the demands' limits
+    /// in the layer.
+    pub(super) fn settle(
+        &self,
+        places: &[usize],
+        demands: &[Demand],
+        outcome: Result<Ruling, StoreError>,
+    ) -> Result<Ruling, Rejection> {
+        match outcome {
+            Ok(ruling) => {
+                replay::begin(&self.ladder);
+                Ok(ruling)
+            }
+            Err(error) => self.ladder.take(places, demands, error),
+        }
+    }
+
+    /// The way to the store.
+    #[allow(dead_code, reason = "for what is settled after a decision")]
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.link
     }
 }
 
 /// What came of it: at once, or when the store has answered.
 #[allow(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub(super) enum Taken {
-    #[allow(dead_code)]
     Now(Result<Ruling, StoreError>),
     Later(BoxFuture<Result<Ruling, StoreError>>),
 }
