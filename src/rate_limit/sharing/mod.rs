@@ -4,6 +4,8 @@ mod exact;
 mod fallback;
 mod journal;
 mod ladder;
+mod lease;
+mod leased;
 mod ledger;
 pub(super) mod link;
 mod nodes;
@@ -12,7 +14,7 @@ mod ticks;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use self::{journal::Journal, ladder::Ladder, link::Link};
+use self::{journal::Journal, ladder::Ladder, leased::Leased, link::Link};
 use super::{
     limit::Limit,
     ruling::Ruling,
@@ -38,12 +40,59 @@ pub struct Sharing {
 #[derive(Clone, Debug)]
 enum Mode {
     Exact,
+    Leased(leased::Settings),
 }
 
 impl Sharing {
     /// Each request asks the store: exact, and one round trip.
     pub fn exact(store: impl Store) -> Self {
         Self::with(Mode::Exact, Arc::new(store))
+    }
+
+    /// Each node borrows some of a key's units, and spends them without asking: see the
+    /// [guide](crate::docs::distributed_rate_limits) for what that may admit too much, and too little.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_gateway::{key, rate_limit::{MemoryStore, Quota, RateLimitLayer, Sharing}};
+    ///
+    /// let edge = Sharing::leased(MemoryStore::new())
+    ///     .sync_interval(Duration::from_millis(250))
+    ///     .max_lease(100);
+    /// let layer = RateLimitLayer::new(Quota::per_second(2_000), key::client_ip()).shared(edge);
+    /// ```
+    pub fn leased(store: impl Store) -> Self {
+        Self::with(Mode::Leased(leased::Settings::default()), Arc::new(store))
+    }
+
+    /// How long borrowed units last before they are given back: counted from when they were asked for. A longer one
+    /// asks the store less often, and may admit more too early: the quota of one such interval. Default: 500 ms. It
+    /// should be several times the [deadline](Self::deadline). Changes nothing for [`exact`](Self::exact).
+    #[must_use]
+    pub fn sync_interval(self, interval: Duration) -> Self {
+        self.set_leased(|leased| leased.life = interval)
+    }
+
+    /// How many units of a key a node may hold at a time. A request that costs more asks the store. Default: a tenth
+    /// of what the quota admits at once, at least 1. Changes nothing for [`exact`](Self::exact).
+    #[must_use]
+    pub fn max_lease(self, units: u64) -> Self {
+        self.set_leased(|leased| leased.most = Some(units))
+    }
+
+    /// Of how many keys a node may hold units at a time, in each layer; about 500 bytes each, taken as they come.
+    /// Requests of others ask the store, as [`exact`](Self::exact) does. A key is forgotten when nobody has asked
+    /// for it for a sync interval. Default: 65,536.
+    #[must_use]
+    pub fn max_leases(self, keys: usize) -> Self {
+        self.set_leased(|leased| leased.keys = keys)
+    }
+
+    fn set_leased(mut self, set: impl FnOnce(&mut leased::Settings)) -> Self {
+        if let Mode::Leased(settings) = &mut self.mode {
+            set(settings);
+        }
+        self
     }
 
     fn with(mode: Mode, store: Arc<dyn Store>) -> Self {
@@ -103,6 +152,7 @@ impl Sharing {
         let ladder = Ladder::new(limits, max_keys, self.max_debtors, Arc::clone(&link));
         let taker = match self.mode {
             Mode::Exact => Taker::Exact,
+            Mode::Leased(settings) => Taker::Leased(Leased::new(Arc::clone(&link), settings)),
         };
         Shared { taker, ladder: Arc::new(ladder), link, node: Arc::clone(&self.node) }
     }
@@ -129,6 +179,7 @@ pub(super) struct Shared {
 /// A [`Mode`] at work.
 enum Taker {
     Exact,
+    Leased(Leased),
 }
 
 impl Shared {
@@ -137,6 +188,7 @@ impl Shared {
         nodes::beat(&self.link, &self.node);
         match &self.taker {
             Taker::Exact => exact::take(&self.link, demands),
+            Taker::Leased(leased) => leased.take(demands),
         }
     }
 

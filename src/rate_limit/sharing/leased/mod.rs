@@ -1,0 +1,332 @@
+//! Shared limits at the edge: each node borrows a batch of a key's units, and spends it without asking anybody.
+//!
+//! 1. A request that finds its units here is decided at once. One that does not, waits for a loan, together with
+//!    all others that want one for this key: one call is under way for a key.
+//! 2. A loan is as large as what the key took here within the last life, at most so much. A busy key's next one is
+//!    asked for before the last is spent.
+//! 3. A loan ends one life after it was asked for. What is left of it is given back.
+//! 4. That the store had nothing is remembered until it would have some, so that an offender costs no calls.
+//!
+//! What cannot be lent is asked of the store, request by request: turns of a leaky bucket, what a penalty box looks
+//! at, a request that costs more than a loan may hold, keys beyond the most that are kept. So is everything outside
+//! of a Tokio runtime, because loans are fetched and given back by tasks: one for each call, one for all returns.
+
+mod flight;
+mod returns;
+#[cfg(all(test, feature = "test-util"))]
+mod tests;
+
+use std::{
+    collections::{HashMap, hash_map},
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use smallvec::SmallVec;
+use tokio::runtime::Handle;
+
+use self::{
+    flight::{Flight, Landing},
+    returns::{Round, Visits},
+};
+use super::{
+    Taken, exact,
+    lease::{Account, Need, Terms},
+    link::Link,
+};
+use crate::rate_limit::{
+    quota::{Algorithm, Quota},
+    ruling::{Ruling, Said},
+    store::{Answer, Demand, Grant, StoreError},
+    timeline::Timeline,
+};
+
+/// How often a request waits for a loan that others then spend, before it asks for itself alone.
+const TRIES: usize = 3;
+
+/// How units are borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    /// How long a loan lasts.
+    pub(super) life: Duration,
+    /// The most that a node holds of a key; a tenth of its quota if it is not set.
+    pub(super) most: Option<u64>,
+    /// Of how many keys.
+    pub(super) keys: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { life: Duration::from_millis(500), most: None, keys: 65_536 }
+    }
+}
+
+/// The loans of one layer on this node. See the [module docs](self).
+pub(super) struct Leased(Arc<Shared>);
+
+struct Shared {
+    link: Arc<Link>,
+    timeline: Timeline,
+    settings: Settings,
+    secrets: [RandomState; 2],
+    // Held for a few instructions.
+    desk: Mutex<Desk>,
+}
+
+#[derive(Default)]
+struct Desk {
+    accounts: HashMap<Name, Entry>,
+    visits: Visits,
+    /// To be begun once the desk is let go: a runtime that ends drops them at once, and then they come back to it.
+    tasks: Vec<Task>,
+}
+
+enum Task {
+    Flight(Flight),
+    Round(Round),
+}
+
+/// A key under a quota: 128 bits under two secrets, so that nobody can make two of them meet.
+type Name = [u64; 2];
+
+struct Entry {
+    /// What is asked of the store, but for the units.
+    demand: Demand,
+    terms: Terms,
+    account: Account,
+    landing: Option<Landing>,
+}
+
+/// A demand and the terms of its loans; `None` for what has no limit.
+type Line = Option<(Name, Terms)>;
+type Lines = SmallVec<[Line; 2]>;
+
+/// What became of a request for now.
+enum Step {
+    Said(Ruling),
+    /// It waits for these.
+    Wait(SmallVec<[Landing; 2]>),
+    /// Only the store can tell.
+    Exact,
+}
+
+impl Leased {
+    pub(super) fn new(link: Arc<Link>, settings: Settings) -> Self {
+        let timeline = Timeline::of(link.clock().clone());
+        let (secrets, desk) = Default::default();
+        Self(Arc::new(Shared { link, timeline, settings, secrets, desk }))
+    }
+
+    /// Takes from all demands, or from none.
+    pub(super) fn take(&self, demands: &[Demand]) -> Taken {
+        let Some(lines) = self.0.lines(demands) else {
+            return exact::take(&self.0.link, demands);
+        };
+        match self.0.step(demands, &lines, true) {
+            Step::Said(ruling) => Taken::Now(Ok(ruling)),
+            Step::Exact => exact::take(&self.0.link, demands),
+            Step::Wait(flights) => {
+                let (shared, demands) = (Arc::clone(&self.0), demands.to_vec());
+                Taken::Later(Box::pin(shared.wait(demands, lines, flights)))
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Waits for the loans that are under way, spends from them, or waits for the next.
+    async fn wait(
+        self: Arc<Self>,
+        demands: Vec<Demand>,
+        lines: Lines,
+        mut flights: SmallVec<[Landing; 2]>,
+    ) -> Result<Ruling, StoreError> {
+        for _ in 0..TRIES {
+            for flight in flights {
+                flight::landed(flight).await?;
+            }
+            match self.step(&demands, &lines, false) {
+                Step::Said(ruling) => return Ok(ruling),
+                Step::Wait(next) => flights = next,
+                Step::Exact => break,
+            }
+        }
+        match exact::take(&self.link, &demands) {
+            Taken::Now(ruling) => ruling,
+            Taken::Later(ruling) => ruling.await,
+        }
+    }
+
+    /// `None` if one of them cannot be met with loans.
+    fn lines(&self, demands: &[Demand]) -> Option<Lines> {
+        demands.iter().map(|demand| self.line(demand)).collect()
+    }
+
+    fn line(&self, demand: &Demand) -> Option<Line> {
+        let quota = demand.quota();
+        if quota.algorithm() == Algorithm::Unlimited {
+            return Some(None);
+        }
+        let terms = Terms::of(quota, self.settings.life, self.settings.most)?;
+        let lendable = demand.units() <= terms.most;
+        lendable.then(|| Some((self.name(quota, demand), terms)))
+    }
+
+    fn name(&self, quota: Quota, demand: &Demand) -> Name {
+        self.secrets.each_ref().map(|it| it.hash_one((demand.limit(), quota, demand.key())))
+    }
+
+    fn now(&self) -> u64 {
+        self.timeline.moment(false).now
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Decides about a request if all that it needs is here, or is known not to be; else asks for it.
+    fn step(self: &Arc<Self>, demands: &[Demand], lines: &Lines, first: bool) -> Step {
+        let (now, mut desk) = (self.now(), self.desk());
+        let step = self.decide(&mut desk, now, &zip(demands, lines), first);
+        let tasks = std::mem::take(&mut desk.tasks);
+        drop(desk);
+        for task in tasks {
+            task.begin();
+        }
+        step.unwrap_or(Step::Exact)
+    }
+
+    /// `None` if only the store can tell.
+    fn decide(
+        self: &Arc<Self>,
+        desk: &mut Desk,
+        now: u64,
+        asks: &[Ask<'_>],
+        first: bool,
+    ) -> Option<Step> {
+        let needs = asks.iter().map(|ask| self.open(desk, now, ask));
+        let needs = needs.collect::<Option<SmallVec<[Need; 2]>>>()?;
+        if first {
+            desk.count(now, asks, &needs);
+        }
+        let both = asks.iter().zip(needs.iter().copied());
+        let dry = |(ask, need): (&Ask<'_>, Need)| ask.refuses(need);
+        let refused = both.clone().any(dry);
+        if !refused && needs.contains(&Need::Ask) {
+            let asking = both.filter(|(_, need)| *need == Need::Ask);
+            let flights = asking.map(|(ask, _)| self.fetch(desk, now, ask));
+            return Some(Step::Wait(flights.collect::<Option<_>>()?));
+        }
+        let said = both.map(|(ask, need)| self.settle(desk, now, ask, need, refused));
+        Some(Step::Said(said.collect()))
+    }
+
+    /// What the demand needs, by its account, which is opened if it has none. `None` if it cannot be.
+    fn open(self: &Arc<Self>, desk: &mut Desk, now: u64, ask: &Ask<'_>) -> Option<Need> {
+        let Some((name, terms)) = *ask.line else { return Some(Need::None) };
+        let full = desk.accounts.len() >= self.settings.keys;
+        match desk.accounts.entry(name) {
+            hash_map::Entry::Occupied(it) => Some(it.get().account.need(now, ask.demand.units())),
+            hash_map::Entry::Vacant(_) if full || Handle::try_current().is_err() => None,
+            hash_map::Entry::Vacant(place) => {
+                place.insert(Entry::new(ask.demand.clone(), terms));
+                desk.visits.add(now.saturating_add(terms.life), name);
+                let round = desk.visits.go(self);
+                desk.tasks.extend(round.map(Task::Round));
+                Some(Need::Ask)
+            }
+        }
+    }
+
+    /// Asks for what is not here, or joins who has asked already.
+    fn fetch(self: &Arc<Self>, desk: &mut Desk, now: u64, ask: &Ask<'_>) -> Option<Landing> {
+        let (name, terms) = (*ask.line)?;
+        let entry = desk.accounts.get_mut(&name)?;
+        if let Some(asked) = entry.account.ask(now, ask.demand.units(), terms) {
+            let flight = Flight::new(self, name, entry, asked);
+            desk.tasks.push(Task::Flight(flight));
+        }
+        entry.landing.clone()
+    }
+
+    /// Spends what the demand takes if it can be, unless the request is refused; and what it is told.
+    fn settle(
+        self: &Arc<Self>,
+        desk: &mut Desk,
+        now: u64,
+        ask: &Ask<'_>,
+        need: Need,
+        refused: bool,
+    ) -> Said {
+        let (demand, units) = (ask.demand, ask.demand.units());
+        let said =
+            |answer| Said { quota: demand.quota(), enforced: demand.is_enforced(), answer };
+        let held = ask.line.and_then(|(name, _)| Some((name, desk.accounts.get_mut(&name)?)));
+        let Some((name, entry)) = held else {
+            return said(Answer::granted(units).leaving(u64::MAX, Duration::ZERO));
+        };
+        let mut grant = Grant { units, ..Grant::default() };
+        if need == Need::None && !refused {
+            grant.receipt = entry.account.spend(now, units);
+            if let Some(asked) = entry.account.ask_ahead(now, entry.terms) {
+                let flight = Flight::new(self, name, entry, asked);
+                desk.tasks.push(Task::Flight(flight));
+            }
+        }
+        let (remaining, reset) = entry.account.left(now);
+        said(match need {
+            Need::Dry(wait) => Answer::refused(wait).leaving(0, reset),
+            Need::None | Need::Ask => Answer { verdict: Ok(grant), remaining, reset },
+        })
+    }
+}
+
+/// A demand and its line.
+struct Ask<'a> {
+    demand: &'a Demand,
+    line: &'a Line,
+}
+
+fn zip<'a>(demands: &'a [Demand], lines: &'a Lines) -> SmallVec<[Ask<'a>; 2]> {
+    demands.iter().zip(lines).map(|(demand, line)| Ask { demand, line }).collect()
+}
+
+impl Ask<'_> {
+    /// Whether the request is refused because of it.
+    fn refuses(&self, need: Need) -> bool {
+        self.demand.is_enforced() && matches!(need, Need::Dry(_))
+    }
+}
+
+impl Task {
+    fn begin(self) {
+        if let Ok(runtime) = Handle::try_current() {
+            match self {
+                Self::Flight(flight) => drop(runtime.spawn(flight.fly())),
+                Self::Round(round) => drop(runtime.spawn(round.go())),
+            }
+        }
+    }
+}
+
+impl Desk {
+    /// Counts what is asked of each account: of all, or of those alone because of which the others are not spent.
+    fn count(&mut self, now: u64, asks: &[Ask<'_>], needs: &[Need]) {
+        let all = needs.iter().all(|need| *need == Need::None);
+        for (ask, need) in asks.iter().zip(needs) {
+            if let Some((name, terms)) = *ask.line
+                && (all || *need != Need::None)
+                && let Some(entry) = self.accounts.get_mut(&name)
+            {
+                entry.account.count(now, ask.demand.units(), terms);
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn new(demand: Demand, terms: Terms) -> Self {
+        Self { demand, terms, account: Account::default(), landing: None }
+    }
+}
