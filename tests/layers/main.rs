@@ -10,6 +10,8 @@ mod contract;
 mod introspection;
 mod jwt;
 mod key_rotation;
+mod lease_bound;
+mod leased_limits;
 mod rate_limit;
 mod reply;
 mod report_only;

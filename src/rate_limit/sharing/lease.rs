@@ -58,7 +58,7 @@ pub(super) struct Account {
     dry: Option<Dry>,
     /// Since when a call is under way.
     asked_at: Option<u64>,
-    /// Until when nothing is borrowed ahead, because the last call failed.
+    /// Until when nothing is borrowed ahead, because the last call failed or brought less than was asked for.
     quiet_until: u64,
     told: Told,
 }
@@ -232,8 +232,13 @@ impl Account {
                 return None;
             }
         };
-        let short = Dry { until: now + terms.pace, more_at: Some(now + terms.pace) };
-        self.dry = (units < asked.units).then_some(short);
+        self.dry = None;
+        if units < asked.units {
+            // Who asks again at once hears when there is more, or gets what trickles in meanwhile: once, not always.
+            let soon = Dry { until: now + terms.pace, more_at: Some(now + terms.pace) };
+            self.dry = (self.quiet_until > now).then_some(soon);
+            self.quiet_until = now + terms.pace;
+        }
         let lot = Lot { units, receipt: answer.receipt(), until: asked.at.saturating_add(lasts) };
         if lot.until <= now {
             return Some(lot);
@@ -285,3 +290,6 @@ impl Dry {
         Self { until, more_at: wait.map(|wait| now.saturating_add(nanos(wait))) }
     }
 }
+
+#[cfg(test)]
+mod tests;

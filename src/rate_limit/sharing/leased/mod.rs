@@ -13,8 +13,6 @@
 
 mod flight;
 mod returns;
-#[cfg(all(test, feature = "test-util"))]
-mod tests;
 
 use std::{
     collections::{HashMap, hash_map},
@@ -260,8 +258,7 @@ impl Shared {
         refused: bool,
     ) -> Said {
         let (demand, units) = (ask.demand, ask.demand.units());
-        let said =
-            |answer| Said { quota: demand.quota(), enforced: demand.is_enforced(), answer };
+        let said = |answer| Said { quota: demand.quota(), enforced: demand.is_enforced(), answer };
         let held = ask.line.and_then(|(name, _)| Some((name, desk.accounts.get_mut(&name)?)));
         let Some((name, entry)) = held else {
             return said(Answer::granted(units).leaving(u64::MAX, Duration::ZERO));
