@@ -6,7 +6,7 @@ use std::{
     convert::Infallible,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -150,15 +150,16 @@ fn most_in(times: &[u64], length: Duration) -> u64 {
 
 /// The bound of the guide: what one key is admitted in any closed interval of this length.
 pub fn bound(scenario: &Scenario, length: Duration) -> u64 {
-    let Mode::Leased { interval, max_lease } = scenario.mode else {
-        return scenario.rule.admits(length);
-    };
-    let held = scenario.nodes as u64 * max_lease.min(scenario.rule.size());
+    let Scenario { mode, rule, nodes, latency, step, drift, .. } = scenario;
+    // What the store granted for one request is admitted when its answer comes.
+    let own = |length| rule.admits(length + *latency / 2 + *step);
+    let Mode::Leased { interval, max_lease } = *mode else { return own(length) };
+    let held = *nodes as u64 * max_lease.min(rule.size());
     // By a clock that runs slow, a lease lasts longer.
-    let lives = interval.mul_f64(1.0 / (1.0 - scenario.drift as f64 / 1e6));
-    let bound = (scenario.rule.admits(length) + held).min(scenario.rule.admits(length + lives));
+    let lives = interval.mul_f64(1.0 / (1.0 - *drift as f64 / 1e6));
+    let bound = (own(length) + held).min(own(length).max(rule.admits(length + lives)));
     let losses = scenario.faults.iter().filter(|(_, fault)| matches!(fault, Fault::Loss)).count();
-    bound + losses as u64 * (scenario.rule.size() + held)
+    bound + losses as u64 * (rule.size() + held)
 }
 
 /// Splitmix64: small, and the same everywhere.
@@ -366,8 +367,9 @@ async fn settle() {
 
 /// What comes of a scenario.
 pub fn run(scenario: &Scenario) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(play(scenario))
+    // Whoever can go on does so before the world does.
+    let runtime = tokio::runtime::Builder::new_current_thread().event_interval(1 << 30).build();
+    runtime.unwrap().block_on(play(scenario))
 }
 
 async fn play(scenario: &Scenario) -> Outcome {

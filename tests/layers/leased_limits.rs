@@ -224,6 +224,32 @@ async fn who_leaves_while_a_loan_is_fetched_leaves_it_to_others() {
 }
 
 #[tokio::test]
+async fn a_crowd_waits_for_two_calls_and_what_it_leaves_goes_back() {
+    let (clock, _) = Clock::manual();
+    let store = Spied::new(&clock);
+    let quota = Quota::per_hour(1_000).sliding_log();
+    let door = node([limit(quota)], leased(&store), &clock);
+    let crowd = || join_all((0..300).map(|_| door.clone().oneshot(Request::new(()))));
+    store.close();
+    let gone = tokio::spawn(crowd());
+    settle().await;
+    store.gate.add_permits(1);
+    settle().await;
+    assert_eq!(store.calls("borrow"), [1, 299], "more than the 20 that a node may hold");
+    gone.abort();
+    store.open();
+    settle().await;
+    assert_eq!(store.calls("refund"), [279]);
+
+    let there = crowd().await;
+    assert!(there.iter().all(|it| it.as_ref().unwrap().status() == 200));
+    drop(door);
+    settle().await;
+    let other = node([limit(quota)], leased(&store), &clock);
+    assert_eq!(admitted(&other, 800).await, 699, "one of those who left had been admitted");
+}
+
+#[tokio::test]
 async fn what_is_not_spent_goes_back_when_the_loan_ends() {
     let (clock, time) = Clock::manual();
     let store = Spied::new(&clock);

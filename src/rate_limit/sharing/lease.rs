@@ -22,7 +22,7 @@ const BUSY: f64 = 4.0;
 pub(super) struct Terms {
     /// How long a loan lasts, in nanoseconds.
     pub(super) life: u64,
-    /// The most that a node may hold.
+    /// The most that a node may hold, but for what requests wait for.
     pub(super) most: u64,
     /// How long a store that had too little is left alone, in nanoseconds.
     pub(super) pace: u64,
@@ -55,6 +55,8 @@ impl Terms {
 pub(super) struct Account {
     lots: SmallVec<[Lot; 2]>,
     recent: Recent,
+    /// What requests wait for.
+    waiting: u64,
     dry: Option<Dry>,
     /// Since when a call is under way.
     asked_at: Option<u64>,
@@ -174,7 +176,33 @@ impl Account {
         receipt
     }
 
-    /// The call to make for a request of `cost` that is not here. `None` while one is under way.
+    /// A request waits for so many units.
+    pub(super) fn join(&mut self, units: u64) {
+        self.waiting += units;
+    }
+
+    /// It has them, or does not wait any more.
+    pub(super) fn leave(&mut self, units: u64) {
+        self.waiting = self.waiting.saturating_sub(units);
+    }
+
+    /// What was borrowed for those who have left without it, as far as a node may not hold it.
+    pub(super) fn surplus(&mut self, now: u64, terms: Terms) -> SmallVec<[Lot; 2]> {
+        let mut over = self.held(now).saturating_sub(terms.most.saturating_add(self.waiting));
+        let mut surplus = SmallVec::new();
+        for lot in self.lots.iter_mut().rev().filter(|lot| lot.until > now) {
+            let units = over.min(lot.units);
+            if units > 0 {
+                surplus.push(Lot { units, ..*lot });
+            }
+            lot.units -= units;
+            over -= units;
+        }
+        self.lots.retain(|lot| lot.units > 0);
+        surplus
+    }
+
+    /// The call to make for those who wait, and one more of `cost`. `None` while one is under way.
     pub(super) fn ask(&mut self, now: u64, cost: u64, terms: Terms) -> Option<Asked> {
         let short = cost.max(1).saturating_sub(self.held(now));
         let more = self.wanted(now, terms).saturating_sub(self.held(now));
@@ -194,12 +222,13 @@ impl Account {
     }
 
     fn wanted(&self, now: u64, terms: Terms) -> u64 {
-        (self.recent.at(now, terms.life) as u64).clamp(1, terms.most)
+        (self.recent.at(now, terms.life) as u64).clamp(1, terms.most).max(self.waiting)
     }
 
     fn depart(&mut self, now: u64, units: u64, terms: Terms) -> Option<Asked> {
-        // What is under way and what is here are never more than the most together.
-        let units = units.min(terms.most.saturating_sub(self.held(now)));
+        // What is under way and what is here are never more than the most together, or than what is waited for.
+        let most = terms.most.max(self.waiting);
+        let units = units.min(most.saturating_sub(self.held(now)));
         if self.asked_at.is_some() || units == 0 {
             return None;
         }
@@ -263,7 +292,7 @@ impl Account {
 
     /// When to look at it again: when its first loan ends. `None` if nothing is known of it any more.
     pub(super) fn next_visit(&self, now: u64, terms: Terms) -> Option<u64> {
-        let active = self.recent.at.saturating_add(terms.life) > now;
+        let active = self.waiting > 0 || self.recent.at.saturating_add(terms.life) > now;
         let dry = self.dry.is_some_and(|dry| dry.until > now);
         let next = match (self.lots.first(), self.asked_at) {
             (Some(lot), _) => lot.until,

@@ -118,6 +118,22 @@ fn one_call_is_under_way_until_it_ends() {
 }
 
 #[test]
+fn those_who_wait_are_asked_for_together_and_what_they_leave_is_let_go() {
+    let mut account = Account::default();
+    account.join(90);
+    let asked = account.ask(0, 1, terms()).unwrap();
+    assert_eq!(asked.units, 90, "more than a node may hold");
+    account.land(1, asked, &granted(90), terms());
+    account.leave(30);
+    account.spend(1, 30);
+    assert!(account.surplus(1, terms()).is_empty(), "60 wait for 60");
+    account.leave(50);
+    let surplus: Vec<_> = account.surplus(1, terms()).iter().map(|lot| lot.units).collect();
+    assert_eq!(surplus, [30], "10 wait, and 20 may be held");
+    assert_eq!(account.held(1), 30);
+}
+
+#[test]
 fn a_busy_key_asks_before_it_runs_dry_and_a_slow_one_does_not() {
     let ahead = |recent: u64, held: u64, now: u64| {
         let mut account = holding(0, held);

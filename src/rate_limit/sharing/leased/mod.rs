@@ -2,8 +2,8 @@
 //!
 //! 1. A request that finds its units here is decided at once. One that does not, waits for a loan, together with
 //!    all others that want one for this key: one call is under way for a key.
-//! 2. A loan is as large as what the key took here within the last life, at most so much. A busy key's next one is
-//!    asked for before the last is spent.
+//! 2. A loan is as large as what the key took here within the last life, at most so much, or what is waited for. A
+//!    busy key's next one is asked for before the last is spent.
 //! 3. A loan ends one life after it was asked for. What is left of it is given back.
 //! 4. That the store had nothing is remembered until it would have some, so that an offender costs no calls.
 //!
@@ -13,6 +13,7 @@
 
 mod flight;
 mod returns;
+mod wait;
 
 use std::{
     collections::{HashMap, hash_map},
@@ -26,7 +27,8 @@ use tokio::runtime::Handle;
 
 use self::{
     flight::{Flight, Landing},
-    returns::{Round, Visits},
+    returns::{Back, Round, Visits},
+    wait::Waiter,
 };
 use super::{
     Taken, exact,
@@ -36,12 +38,9 @@ use super::{
 use crate::rate_limit::{
     quota::{Algorithm, Quota},
     ruling::{Ruling, Said},
-    store::{Answer, Demand, Grant, StoreError},
+    store::{Answer, Demand, Grant},
     timeline::Timeline,
 };
-
-/// How often a request waits for a loan that others then spend, before it asks for itself alone.
-const TRIES: usize = 3;
 
 /// How units are borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +82,7 @@ struct Desk {
 enum Task {
     Flight(Flight),
     Round(Round),
+    Return(Arc<Link>, Back),
 }
 
 /// A key under a quota: 128 bits under two secrets, so that nobody can make two of them meet.
@@ -93,18 +93,21 @@ struct Entry {
     demand: Demand,
     terms: Terms,
     account: Account,
-    landing: Option<Landing>,
+    landing: Option<Arc<Landing>>,
 }
 
 /// A demand and the terms of its loans; `None` for what has no limit.
 type Line = Option<(Name, Terms)>;
 type Lines = SmallVec<[Line; 2]>;
 
+/// Which accounts a request waits for, with how many units, and where it sees that it need not any more.
+type Waits = SmallVec<[(Name, u64, Arc<Landing>); 2]>;
+
 /// What became of a request for now.
 enum Step {
     Said(Ruling),
-    /// It waits for these.
-    Wait(SmallVec<[Landing; 2]>),
+    /// It waits.
+    Wait(Waits),
     /// Only the store can tell.
     Exact,
 }
@@ -121,41 +124,18 @@ impl Leased {
         let Some(lines) = self.0.lines(demands) else {
             return exact::take(&self.0.link, demands);
         };
-        match self.0.step(demands, &lines, true) {
+        match self.0.step(demands, &lines, None) {
             Step::Said(ruling) => Taken::Now(Ok(ruling)),
             Step::Exact => exact::take(&self.0.link, demands),
-            Step::Wait(flights) => {
-                let (shared, demands) = (Arc::clone(&self.0), demands.to_vec());
-                Taken::Later(Box::pin(shared.wait(demands, lines, flights)))
+            Step::Wait(waits) => {
+                let waiter = Waiter::new(Arc::clone(&self.0), waits);
+                Taken::Later(Box::pin(wait::wait(waiter, demands.to_vec(), lines)))
             }
         }
     }
 }
 
 impl Shared {
-    /// Waits for the loans that are under way, spends from them, or waits for the next.
-    async fn wait(
-        self: Arc<Self>,
-        demands: Vec<Demand>,
-        lines: Lines,
-        mut flights: SmallVec<[Landing; 2]>,
-    ) -> Result<Ruling, StoreError> {
-        for _ in 0..TRIES {
-            for flight in flights {
-                flight::landed(flight).await?;
-            }
-            match self.step(&demands, &lines, false) {
-                Step::Said(ruling) => return Ok(ruling),
-                Step::Wait(next) => flights = next,
-                Step::Exact => break,
-            }
-        }
-        match exact::take(&self.link, &demands) {
-            Taken::Now(ruling) => ruling,
-            Taken::Later(ruling) => ruling.await,
-        }
-    }
-
     /// `None` if one of them cannot be met with loans.
     fn lines(&self, demands: &[Demand]) -> Option<Lines> {
         demands.iter().map(|demand| self.line(demand)).collect()
@@ -183,16 +163,33 @@ impl Shared {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Decides about a request if all that it needs is here, or is known not to be; else asks for it.
-    fn step(self: &Arc<Self>, demands: &[Demand], lines: &Lines, first: bool) -> Step {
+    /// Decides about a request if all that it needs is here, or is known not to be; else asks for it. One that has
+    /// `waited` does so no longer.
+    fn step(self: &Arc<Self>, demands: &[Demand], lines: &Lines, waited: Option<Waits>) -> Step {
         let (now, mut desk) = (self.now(), self.desk());
+        let first = waited.is_none();
+        let waited = waited.unwrap_or_default();
+        desk.leave(&waited);
         let step = self.decide(&mut desk, now, &zip(demands, lines), first);
+        self.trim(&mut desk, now, &waited);
         let tasks = std::mem::take(&mut desk.tasks);
         drop(desk);
-        for task in tasks {
-            task.begin();
-        }
+        tasks.into_iter().for_each(Task::begin);
         step.unwrap_or(Step::Exact)
+    }
+
+    /// Lets go of what nobody waits for any more.
+    fn trim(&self, desk: &mut Desk, now: u64, waited: &Waits) {
+        let mut back = Back::new();
+        for (name, ..) in waited {
+            if let Some(entry) = desk.accounts.get_mut(name) {
+                let surplus = entry.account.surplus(now, entry.terms);
+                back.extend(surplus.into_iter().map(|lot| returns::of(&entry.demand, lot)));
+            }
+        }
+        if !back.is_empty() {
+            desk.tasks.push(Task::Return(Arc::clone(&self.link), back));
+        }
     }
 
     /// `None` if only the store can tell.
@@ -209,12 +206,11 @@ impl Shared {
             desk.count(now, asks, &needs);
         }
         let both = asks.iter().zip(needs.iter().copied());
-        let dry = |(ask, need): (&Ask<'_>, Need)| ask.refuses(need);
-        let refused = both.clone().any(dry);
+        let refused = both.clone().any(|(ask, need)| ask.refuses(need));
         if !refused && needs.contains(&Need::Ask) {
             let asking = both.filter(|(_, need)| *need == Need::Ask);
-            let flights = asking.map(|(ask, _)| self.fetch(desk, now, ask));
-            return Some(Step::Wait(flights.collect::<Option<_>>()?));
+            let waits = asking.filter_map(|(ask, _)| self.fetch(desk, now, ask));
+            return Some(Step::Wait(waits.collect()));
         }
         let said = both.map(|(ask, need)| self.settle(desk, now, ask, need, refused));
         Some(Step::Said(said.collect()))
@@ -238,14 +234,21 @@ impl Shared {
     }
 
     /// Asks for what is not here, or joins who has asked already.
-    fn fetch(self: &Arc<Self>, desk: &mut Desk, now: u64, ask: &Ask<'_>) -> Option<Landing> {
-        let (name, terms) = (*ask.line)?;
+    fn fetch(
+        self: &Arc<Self>,
+        desk: &mut Desk,
+        now: u64,
+        ask: &Ask<'_>,
+    ) -> Option<(Name, u64, Arc<Landing>)> {
+        let ((name, terms), units) = ((*ask.line)?, ask.demand.units());
         let entry = desk.accounts.get_mut(&name)?;
-        if let Some(asked) = entry.account.ask(now, ask.demand.units(), terms) {
+        entry.account.join(units);
+        if let Some(asked) = entry.account.ask(now, units, terms) {
             let flight = Flight::new(self, name, entry, asked);
             desk.tasks.push(Task::Flight(flight));
         }
-        entry.landing.clone()
+        let landing = entry.landing.clone().expect("a call is under way");
+        Some((name, units, landing))
     }
 
     /// Spends what the demand takes if it can be, unless the request is refused; and what it is told.
@@ -302,12 +305,23 @@ impl Task {
             match self {
                 Self::Flight(flight) => drop(runtime.spawn(flight.fly())),
                 Self::Round(round) => drop(runtime.spawn(round.go())),
+                Self::Return(link, back) => {
+                    drop(runtime.spawn(async move { returns::give_back(&link, back).await }));
+                }
             }
         }
     }
 }
 
 impl Desk {
+    fn leave(&mut self, waited: &Waits) {
+        for (name, units, _) in waited {
+            if let Some(entry) = self.accounts.get_mut(name) {
+                entry.account.leave(*units);
+            }
+        }
+    }
+
     /// Counts what is asked of each account: of all, or of those alone because of which the others are not spent.
     fn count(&mut self, now: u64, asks: &[Ask<'_>], needs: &[Need]) {
         let all = needs.iter().all(|need| *need == Need::None);

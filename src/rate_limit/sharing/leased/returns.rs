@@ -19,7 +19,7 @@ use crate::rate_limit::{
 const BATCH: usize = 64;
 
 /// Units, and under which receipt they were borrowed.
-type Back = Vec<(Demand, Receipt)>;
+pub(super) type Back = Vec<(Demand, Receipt)>;
 
 /// When to look at which account: each stands here once.
 #[derive(Default)]
