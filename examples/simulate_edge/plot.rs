@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 360.0;
-/// Left, top, right, bottom.
-const MARGIN: [f64; 4] = [70.0, 40.0, 20.0, 50.0];
+/// Left, right, bottom.
+const MARGIN: [f64; 3] = [70.0, 30.0, 50.0];
 const COLOURS: [&str; 4] = ["#0b6e99", "#d9730d", "#448361", "#9065b0"];
 
 pub struct Plot<'a> {
@@ -25,7 +25,7 @@ impl Plot<'_> {
         let high = points().map(|it| it.0).fold(f64::MIN, f64::max);
         let top = nice(points().map(|it| it.1).fold(0.0, f64::max));
         let scale = |x: f64| if self.log_x { x.ln() } else { x };
-        let [left, above, right, below] = MARGIN;
+        let ([left, right, below], above) = (MARGIN, 36.0 + 17.0 * self.lines.len() as f64);
         let across = |x| {
             left + (scale(x) - scale(low)) / (scale(high) - scale(low)) * (WIDTH - left - right)
         };
@@ -73,7 +73,7 @@ impl Plot<'_> {
             let colour = COLOURS[index % COLOURS.len()];
             let place = |it: &(f64, f64)| format!("{:.1},{:.1}", across(it.0), up(it.1));
             let path: Vec<_> = points.iter().map(place).collect();
-            let (x, y) = (left + 14.0, above + 4.0 + 17.0 * index as f64);
+            let (x, y) = (left, 36.0 + 17.0 * index as f64);
             let _ = writeln!(
                 svg,
                 r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="2"/>"#,

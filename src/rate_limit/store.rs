@@ -190,6 +190,10 @@ impl StoreError {
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(cause.into())
     }
+
+    pub(super) fn cause(&self) -> &(dyn Error + Send + Sync) {
+        &*self.0
+    }
 }
 
 impl fmt::Display for StoreError {

@@ -79,7 +79,7 @@ impl Flight {
         };
         let back = answer.as_ref().map_or_else(|_| SmallVec::new(), |answer| self.land(answer));
         let back = back.into_iter().map(|lot| returns::of(&self.demand, lot)).collect();
-        self.outcome = answer.map(drop).map_err(|error| error.to_string().into());
+        self.outcome = answer.map(drop).map_err(|error| error.cause().to_string().into());
         drop(self);
         returns::give_back(&link, back).await;
     }
