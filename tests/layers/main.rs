@@ -15,5 +15,6 @@ mod reply;
 mod report_only;
 mod require;
 mod route;
+mod shared_limits;
 mod signed_url;
 mod verified_tokens;
