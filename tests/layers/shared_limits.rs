@@ -25,7 +25,7 @@ use tower_gateway::{
     },
 };
 
-use crate::support::{Echo, assert_problem, echo, get};
+use crate::support::{assert_problem, echo, get};
 
 /// How a store behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,6 +51,7 @@ struct State {
     /// Whether charges fail too, in another mode than `Well`.
     charges_fail: AtomicUsize,
     takes: AtomicUsize,
+    /// Decisions that are being made.
     open: Arc<AtomicUsize>,
     charges: Mutex<Vec<(String, u64)>>,
 }
@@ -109,9 +110,7 @@ impl Stub {
     ) -> BoxFuture<Result<T, StoreError>> {
         let mode = *self.0.mode.lock().unwrap();
         let clock = self.0.clock.clone();
-        let open = Open::new(&self.0.open);
         Box::pin(async move {
-            let _open = open;
             match mode {
                 Mode::Fails => return Err(StoreError::new("connection refused")),
                 Mode::Hangs => pending().await,
@@ -128,7 +127,8 @@ impl Store for Stub {
         self.0.takes.fetch_add(1, Ordering::Relaxed);
         let mode = *self.0.mode.lock().unwrap();
         let memory = self.0.memory.clone();
-        self.does(async move {
+        let open = Open::new(&self.0.open);
+        let answers = self.does(async move {
             let mut answers = memory.take(demands).await?;
             match mode {
                 Mode::Short => drop(answers.pop()),
@@ -136,6 +136,10 @@ impl Store for Stub {
                 _ => {}
             }
             Ok(answers)
+        });
+        Box::pin(async move {
+            let _open = open;
+            answers.await
         })
     }
 
@@ -227,6 +231,7 @@ impl Rig {
 
     /// Lets time pass, in steps of ten milliseconds.
     async fn wait(&self, time: Duration) {
+        run().await;
         for _ in 0..time.as_millis() / 10 {
             self.time.advance(Duration::from_millis(10));
             run().await;
