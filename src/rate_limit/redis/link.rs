@@ -93,15 +93,23 @@ impl Link {
     }
 
     async fn connection(&self) -> Result<Connection, Failure> {
-        let mut attempt = match &*self.state() {
-            State::Up(connection) => return Ok(connection.clone()),
-            State::Connecting(attempt) => Some(attempt.clone()),
-            State::Down => None,
-        }
-        .unwrap_or_else(|| self.connect());
+        let mut attempt = match self.known() {
+            Some(Ok(connection)) => return Ok(connection),
+            Some(Err(attempt)) => attempt,
+            None => self.connect(),
+        };
         let made = attempt.wait_for(Option::is_some).await;
         let made = made.ok().and_then(|it| it.clone());
         made.unwrap_or_else(|| Err("it was given up".into())).map_err(Failure::Unreachable)
+    }
+
+    /// The connection, or the attempt to make one.
+    fn known(&self) -> Option<Result<Connection, watch::Receiver<Attempt>>> {
+        match &*self.state() {
+            State::Up(connection) => Some(Ok(connection.clone())),
+            State::Connecting(attempt) => Some(Err(attempt.clone())),
+            State::Down => None,
+        }
     }
 
     /// The attempt that runs, or a new one.
