@@ -15,6 +15,7 @@ mod reply;
 mod report_only;
 mod require;
 mod route;
+mod several_limits;
 mod shared_limits;
 mod signed_url;
 mod verified_tokens;

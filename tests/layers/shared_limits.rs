@@ -229,11 +229,12 @@ impl Rig {
         admitted
     }
 
-    /// Lets time pass, in steps of ten milliseconds.
+    /// Lets time pass, in steps of ten milliseconds or a 200th.
     async fn wait(&self, time: Duration) {
         run().await;
-        for _ in 0..time.as_millis() / 10 {
-            self.time.advance(Duration::from_millis(10));
+        let step = (time / 200).max(Duration::from_millis(10));
+        for _ in 0..time.div_duration_f64(step).round() as u32 {
+            self.time.advance(step);
             run().await;
         }
     }
