@@ -282,4 +282,19 @@ mod metrics_tests {
         let forbidden = |outcome| key(outcome, "forbidden");
         assert_eq!(*keys, [key("admitted", "none"), forbidden("refused"), forbidden("reported")]);
     }
+
+    #[cfg(feature = "rate-limit")]
+    #[test]
+    fn changes_of_a_store_are_counted_by_its_name_and_the_step() {
+        let keys = Keys::default();
+        metrics::with_local_recorder(&keys, || {
+            store_trouble("limits", "down", &"It is down.", &"refused");
+            store_step("limits", "up", &"It is up.");
+        });
+        let step = |step: &'static str| {
+            let labels = [("store", "limits"), ("step", step)];
+            Key::from_parts("tower_gateway_store_transitions_total", &labels).to_string()
+        };
+        assert_eq!(*keys.0.lock().unwrap(), [step("down"), step("up")]);
+    }
 }
