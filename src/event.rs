@@ -4,7 +4,8 @@
 //! admission, `info` for a refusal that is the client's doing or that is only reported, `warn` for one that is the
 //! gateway's. With feature
 //! `metrics`, it counts in `tower_gateway_decisions_total{layer, outcome, reason}`. With neither, these
-//! functions do nothing.
+//! functions do nothing. Changes of a store that nodes share are events with target `tower_gateway::store`, counted
+//! in `tower_gateway_store_transitions_total{store, step}`.
 //!
 //! What a client sent appears escaped and cut; its fields, its query and its credentials do not appear.
 

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use super::ladder::{Debt, Ladder};
+use super::{
+    ladder::{Debt, Ladder},
+    ledger::Ledger,
+};
 use crate::rate_limit::store::Demand;
 
 /// Keys that are charged in one call.
@@ -47,7 +50,7 @@ async fn replay(replaying: Replaying) {
     if keys > 0 {
         ladder.link.journal().replayed(keys);
     }
-    match ladder.with_ledger(|ledger| ledger.dropped()) {
+    match ladder.with_ledger(Ledger::dropped) {
         0 => {}
         dropped => ladder.link.journal().dropped(dropped),
     }
