@@ -4,7 +4,8 @@
 //! admission, `info` for a refusal that is the client's doing or that is only reported, `warn` for one that is the
 //! gateway's. With feature
 //! `metrics`, it counts in `tower_gateway_decisions_total{layer, outcome, reason}`. With neither, these
-//! functions do nothing.
+//! functions do nothing. Changes of a store that nodes share are events with target `tower_gateway::store`, counted
+//! in `tower_gateway_store_transitions_total{store, step}`.
 //!
 //! What a client sent appears escaped and cut; its fields, its query and its credentials do not appear.
 
@@ -281,5 +282,20 @@ mod metrics_tests {
         };
         let forbidden = |outcome| key(outcome, "forbidden");
         assert_eq!(*keys, [key("admitted", "none"), forbidden("refused"), forbidden("reported")]);
+    }
+
+    #[cfg(feature = "rate-limit")]
+    #[test]
+    fn changes_of_a_store_are_counted_by_its_name_and_the_step() {
+        let keys = Keys::default();
+        metrics::with_local_recorder(&keys, || {
+            store_trouble("limits", "down", &"It is down.", &"refused");
+            store_step("limits", "up", &"It is up.");
+        });
+        let step = |step: &'static str| {
+            let labels = [("store", "limits"), ("step", step)];
+            Key::from_parts("tower_gateway_store_transitions_total", &labels).to_string()
+        };
+        assert_eq!(*keys.0.lock().unwrap(), [step("down"), step("up")]);
     }
 }

@@ -88,9 +88,10 @@ impl Limits {
     /// Asks those who keep the limits for many nodes.
     fn share(&self, shared: &Shared, head: Head<'_>) -> Result<Verdict<Counted>, Rejection> {
         let (mut counting, mut demands) = (Counting::new(), Vec::new());
+        let alone = self.0.limits.len() == 1;
         for (place, kept) in self.0.limits.iter().enumerate() {
             if let Some(key) = kept.limit.key(head)? {
-                demands.push(kept.demand(head, key));
+                demands.push(kept.demand(head, key).alone(alone));
                 counting.push(place);
             }
         }

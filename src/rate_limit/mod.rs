@@ -68,6 +68,8 @@ mod layer;
 mod limit;
 mod memory;
 mod quota;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod ruling;
 mod sharing;
 mod store;
@@ -78,5 +80,7 @@ pub use layer::RateLimitLayer;
 pub use limit::{Limit, MissingKey};
 pub use memory::MemoryStore;
 pub use quota::{Plans, Quota, QuotaSource};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 pub use sharing::{AtMost, Fallback, Sharing};
 pub use store::{Answer, Demand, Receipt, Store, StoreError};

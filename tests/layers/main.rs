@@ -18,5 +18,6 @@ mod report_only;
 mod require;
 mod route;
 mod several_limits;
+mod shared_limits;
 mod signed_url;
 mod verified_tokens;

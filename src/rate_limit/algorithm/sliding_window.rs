@@ -103,6 +103,9 @@ pub(crate) fn charge(state: State, now: u64, units: u64, period: u64) -> State {
 
 /// The state after `units`, taken in the window that began at `start`, were given back.
 pub(crate) fn refund(state: State, now: u64, units: u64, period: u64, start: u64) -> State {
+    if state.rest <= now {
+        return state;
+    }
     let mut windows = Windows::of(state, now, period);
     if windows.start == start {
         windows.running = windows.running.saturating_sub(units);

@@ -3,15 +3,13 @@
 mod store;
 pub(super) mod table;
 
-use std::time::Duration;
-
 use smallvec::SmallVec;
 
 use super::{
     algorithm::{self, Admission, Judgment, Moment, State},
     quota::{Algorithm, Quota},
     ruling::{Ruling, Said},
-    store::{Answer, Grant, Receipt},
+    store::{Answer, Receipt},
 };
 use table::{Cell, Fingerprint, Table};
 
@@ -158,15 +156,6 @@ impl Ask<'_> {
     }
 
     fn answer(&self, judgment: Judgment, at: Moment, units: u64) -> Answer {
-        let Judgment { verdict, remaining, reset } = judgment;
-        let verdict = match verdict {
-            Ok(Admission { state, delay }) => Ok(Grant {
-                units,
-                delay: Duration::from_nanos(delay),
-                receipt: Receipt::new(algorithm::receipt(self.quota, state, at)),
-            }),
-            Err(refusal) => Err(refusal.wait.map(Duration::from_nanos)),
-        };
-        Answer { verdict, remaining, reset: Duration::from_nanos(reset) }
+        Answer::of(self.quota, judgment, at, units)
     }
 }

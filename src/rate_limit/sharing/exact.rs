@@ -11,8 +11,8 @@ use crate::rate_limit::{
 
 /// Takes from all demands, or from none; one round trip.
 pub(super) fn take(link: &Arc<Link>, demands: &[Demand]) -> Taken {
-    let asked: Vec<_> = demands.iter().map(|it| (it.quota(), it.is_enforced())).collect();
     let call = link.call(|store| {
+        let asked: Vec<_> = demands.iter().map(|it| (it.quota(), it.is_enforced())).collect();
         let answers = store.take(demands.to_vec());
         async move { complete(asked, answers.await?) }
     });

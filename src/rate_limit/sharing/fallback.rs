@@ -43,7 +43,6 @@ impl Fallback {
     }
 
     /// So long at most, counted from the first failure of an outage; what then, is said next.
-    #[must_use]
     pub const fn at_most(self, time: Duration) -> AtMost {
         AtMost { first: self.first, time }
     }

@@ -91,7 +91,7 @@ impl Link {
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
         T: Send + 'static,
     {
-        let place = self.place()?;
+        let place = self.place().inspect_err(|error| self.journal.failed(error))?;
         let era = self.health().breaker.admit(self.clock.now());
         let era =
             era.map_err(|_| StoreError::new("the last calls failed; none is made for now"))?;

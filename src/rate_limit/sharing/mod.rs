@@ -1,4 +1,9 @@
 //! Limits that several nodes share: who is asked, how, and what happens when nobody answers.
+//!
+//! A *mode* makes rulings with the help of a store, which it reaches by a *link*: a deadline for each call, a bound
+//! on open calls, and a breaker. Where the mode has only an error, the *ladder* rules, by each limit's
+//! [`Fallback`]; what it admits stands in a *ledger*, and is *replayed* when the store is back. Heartbeats say
+//! how many *nodes* there are, and the *journal* tells operators of each change. Rule and bounds: see [`Sharing`].
 
 mod exact;
 mod fallback;
@@ -24,7 +29,63 @@ use crate::{clock::Clock, guard::BoxFuture, rejection::Rejection};
 
 pub use fallback::{AtMost, Fallback};
 
-/// How the limits of a layer are shared between nodes.
+/// How the limits of a layer are shared between nodes, and what holds while the store fails.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_gateway::{
+///     key,
+///     rate_limit::{Fallback, Limit, MemoryStore, Quota, RateLimitLayer, Sharing},
+/// };
+///
+/// let store = MemoryStore::new(); // or one that others reach too
+/// let fair = Limit::new(Quota::per_second(100), key::client_ip());
+/// let paid = Limit::new(Quota::per_calendar_month(10_000), key::subject()).name("paid");
+/// let paid = paid.on_store_failure(Fallback::local_share().at_most(Duration::from_secs(600)).then_open());
+/// let layer = RateLimitLayer::of(fair).and(paid).shared(Sharing::exact(store).name("limits"));
+/// ```
+///
+/// # When the store fails
+///
+/// A decision that has no answer within the [`deadline`](Self::deadline), that is answered with an error, or that
+/// comes while [`max_in_flight`](Self::max_in_flight) calls are open, is made in this process: each limit goes by its
+/// [fallback](Limit::on_store_failure), and as ever the request takes from all or from none. After five failures in
+/// a row nobody asks, nor waits, for 100 ms; then one request tries, and with each try that fails the pause doubles,
+/// up to one second. The first success ends the outage.
+///
+/// By default a node admits its share: the limit divided by the number of nodes that live. Each says so to the store
+/// once a second from its first request on, and is counted for five seconds; while the store is gone, the number is
+/// the last that it told, and 1 if it never did. The rate of a bucket is divided exactly; its size, and the count of
+/// a window, are rounded up.
+///
+/// # What that admits
+///
+/// Of a limit *L*, *N* nodes that know of each other admit together at most *N* × ⌈*L* / *N*⌉, which is less than
+/// *L* + *N*, where one counter would admit *L*. To this come, once for each outage,
+///
+/// - at its beginning, what the store had admitted already: up to *L*. The shares begin unspent;
+/// - at its end, what the store admits before it is charged: up to *L*. Nodes begin within half a second, and
+///   charge 100 keys at a time.
+///
+/// Where nodes know of *K* < *N* only, since others have come within the last second or were silent for five,
+/// it is *N* × ⌈*L* / *K*⌉. And it may be less: a call that was given up may have been counted by the store, and is
+/// counted by the share as well.
+///
+/// # After the outage
+///
+/// What a share has admitted and would still remember is charged to the store, once; what has been refilled
+/// meanwhile is not. So a key that has spent its share begins with a bucket that is as empty as it would be. A charge
+/// whose answer is lost is repeated, and may count twice. Who was admitted by an open limit is charged a share at
+/// most. Up to [`max_debtors`](Self::max_debtors) keys are remembered; at the bound one that owes nothing any more makes
+/// place, and else a newcomer's admissions are not charged, but told of. Refusals of penalty boxes stay where they
+/// were counted.
+///
+/// # What operators see
+///
+/// Events with target `tower_gateway::store`, and with feature `metrics` a count in
+/// `tower_gateway_store_transitions_total{store, step}`, one for each change and none for a request: `down`, `up`, a
+/// limit's step to `open` or `closed` when its time is over, `replayed`, `dropped`. Single failures are told once
+/// in ten seconds.
 #[derive(Clone)]
 pub struct Sharing {
     mode: Mode,
@@ -119,10 +180,10 @@ impl Sharing {
         Self { node: node.into(), ..self }
     }
 
-    /// How long a decision waits for the store before it falls back. Default: 50 ms.
+    /// How long a decision waits for the store before it falls back; at most a minute. Default: 50 ms.
     #[must_use]
     pub fn deadline(self, deadline: Duration) -> Self {
-        Self { deadline, ..self }
+        Self { deadline: deadline.min(Duration::from_secs(60)), ..self }
     }
 
     /// How many calls to the store may be open; a decision beyond falls back at once. Default: 1,024.

@@ -1,15 +1,23 @@
 //! After an outage: what was admitted in it is charged to the store, in batches, one after the other.
 
 use std::{
+    collections::hash_map::RandomState,
+    hash::BuildHasher,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use super::ladder::{Debt, Ladder};
+use super::{
+    ladder::{Debt, Ladder},
+    ledger::Ledger,
+};
 use crate::rate_limit::store::Demand;
 
 /// Keys that are charged in one call.
 const BATCH: usize = 100;
+
+/// Within which time nodes begin, each at its own: they all see the recovery at once.
+const SPREAD: Duration = Duration::from_millis(500);
 
 /// Between two batches: the store has just come back, and others have debtors too.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -31,6 +39,7 @@ pub(super) fn begin(ladder: &Arc<Ladder>) {
 async fn replay(replaying: Replaying) {
     let ladder = &*replaying.0;
     let clock = ladder.link.clock();
+    clock.sleep(SPREAD.mul_f64(random())).await;
     let mut keys = 0;
     let mut outcome = charge(ladder).await;
     while let Charged::Keys(charged) = outcome {
@@ -41,13 +50,18 @@ async fn replay(replaying: Replaying) {
     if keys > 0 {
         ladder.link.journal().replayed(keys);
     }
-    match ladder.with_ledger(|ledger| ledger.dropped()) {
+    match ladder.with_ledger(Ledger::dropped) {
         0 => {}
         dropped => ladder.link.journal().dropped(dropped),
     }
     if let Charged::Failed = outcome {
         clock.sleep(RETRY).await;
     }
+}
+
+/// From 0 to 1.
+fn random() -> f64 {
+    f64::from(RandomState::new().hash_one(()) as u32) / f64::from(u32::MAX)
 }
 
 /// What became of a batch.
