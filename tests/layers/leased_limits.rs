@@ -7,7 +7,7 @@ use std::{
 use futures_util::{FutureExt, future::join_all};
 use http::{Request, Response};
 use tokio::sync::Semaphore;
-use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneService};
+use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_gateway::{
     clock::{Clock, ManualClock},
     guard::BoxFuture,
@@ -18,7 +18,7 @@ use tower_gateway::{
     },
 };
 
-type Door = BoxCloneService<Request<()>, Response<()>, Infallible>;
+type Door = BoxCloneSyncService<Request<()>, Response<()>, Infallible>;
 
 /// A store that writes down who asks, and that answers when the gate is open.
 #[derive(Clone)]
@@ -115,7 +115,7 @@ fn node(limits: impl IntoIterator<Item = Limit>, sharing: Sharing, clock: &Clock
     let layer = RateLimitLayer::of(limits.next().unwrap());
     let layer = limits.fold(layer, RateLimitLayer::and).shared(sharing).clock(clock.clone());
     let inside = service_fn(|_| async { Ok::<_, Infallible>(Response::new(())) });
-    BoxCloneService::new(layer.layer(inside).map_response(|response| response.map(drop)))
+    BoxCloneSyncService::new(layer.layer(inside).map_response(|response| response.map(drop)))
 }
 
 /// All clients are one.
@@ -449,6 +449,21 @@ async fn what_is_here_is_spent_while_the_store_is_down_and_then_the_limit_falls_
     // A lease does not outlive its life for that.
     pass(&time, Duration::from_secs(2)).await;
     assert_eq!(status(&door).await, 503);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tasks_on_many_threads_spend_each_unit_once() {
+    let (clock, _) = Clock::manual();
+    let store = Spied::new(&clock);
+    let quota = Quota::per_hour(1_000).sliding_log();
+    let nodes = [0; 2].map(|_| node([limit(quota)], leased(&store), &clock));
+    let tasks = (0..64).map(|task| {
+        let door = nodes[task % 2].clone();
+        tokio::spawn(async move { admitted(&door, 50).await })
+    });
+    let all: usize = join_all(tasks).await.into_iter().map(Result::unwrap).sum();
+    assert!(all <= 1_000, "{all}");
+    assert!(all >= 1_000 - 2 * 20, "{all}");
 }
 
 #[test]

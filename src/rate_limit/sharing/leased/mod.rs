@@ -341,3 +341,14 @@ impl Entry {
         Self { demand, terms, account: Account::default(), landing: None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_takes_less_than_half_a_kibibyte() {
+        let bytes = size_of::<(Name, Entry)>() + size_of::<Landing>() + size_of::<(u64, Name)>();
+        assert!(bytes <= 512, "{bytes}");
+    }
+}
