@@ -45,6 +45,7 @@ fn edge(seed: u64, nodes: usize, mode: Mode) -> Scenario {
         rule: Rule::TokenBucket { rate: RATE, burst: BURST },
         nodes,
         keys: 1,
+        cost: 1,
         traffic: Traffic::Steady { per_second: 20_000.0 },
         length: 2 * SECOND,
         step: Duration::from_millis(5),

@@ -102,6 +102,8 @@ pub struct Scenario {
     pub rule: Rule,
     pub nodes: usize,
     pub keys: usize,
+    /// What each request takes.
+    pub cost: u64,
     pub traffic: Traffic,
     pub length: Duration,
     pub step: Duration,
@@ -114,7 +116,7 @@ pub struct Scenario {
 
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// Of each key, when its requests were admitted, in nanoseconds.
+    /// Of each key, when its units were spent, in nanoseconds.
     pub admitted: Vec<Vec<u64>>,
     pub offered: u64,
     pub undecided: u64,
@@ -341,7 +343,8 @@ fn door(
             Some(Sharing::leased(wire).sync_interval(interval).max_lease(max_lease))
         }
     };
-    let limit = Limit::new(scenario.rule.quota(), key::header("key"));
+    let cost = scenario.cost;
+    let limit = Limit::new(scenario.rule.quota(), key::header("key")).cost(move |_| cost);
     let layer = RateLimitLayer::of(limit.on_store_failure(Fallback::closed()));
     let layer = layer.max_keys(1_000).hide_fields().clock(clock.clone());
     let layer = match sharing {
@@ -351,7 +354,8 @@ fn door(
     let world = Arc::clone(world);
     let inside = service_fn(move |request: Request<()>| {
         let key: usize = request.headers()["key"].to_str().unwrap().parse().unwrap();
-        world.admitted.lock().unwrap()[key].push(world.now());
+        let units = std::iter::repeat_n(world.now(), cost as usize);
+        world.admitted.lock().unwrap()[key].extend(units);
         async { Ok::<_, Infallible>(Response::new(())) }
     });
     let inside = layer.layer(inside).map_response(|response| response.map(drop));
