@@ -17,3 +17,6 @@ pub mod signed_urls {}
 
 #[doc = include_str!("../docs/guides/authentication.md")]
 pub mod authentication {}
+
+#[doc = include_str!("../docs/guides/distributed-rate-limits.md")]
+pub mod distributed_rate_limits {}

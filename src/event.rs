@@ -4,7 +4,9 @@
 //! admission, `info` for a refusal that is the client's doing or that is only reported, `warn` for one that is the
 //! gateway's. With feature
 //! `metrics`, it counts in `tower_gateway_decisions_total{layer, outcome, reason}`, and for each rate limit in
-//! `tower_gateway_rate_limit_total{policy, outcome}`. With neither, these functions do nothing.
+//! `tower_gateway_rate_limit_total{policy, outcome}`. With neither, these functions do nothing. Changes of a store
+//! that nodes share are events with target `tower_gateway::store`, counted in
+//! `tower_gateway_store_transitions_total{store, step}`.
 //!
 //! What a client sent appears escaped and cut; its fields, its query and its credentials do not appear.
 
@@ -114,6 +116,38 @@ pub(crate) fn warning(component: &'static str, message: &str, cause: &dyn std::f
     #[cfg(feature = "tracing")]
     tracing::warn!(target: "tower_gateway", component, cause = %Shown(&cause.to_string()), "{message}");
     let _ = (component, message, cause);
+}
+
+/// A store that nodes share has changed for the better, or what follows from a change has been done. Counts in
+/// `tower_gateway_store_transitions_total{store, step}`, as the worse does.
+#[cfg(feature = "rate-limit")]
+pub(crate) fn store_step(store: &str, step: &'static str, message: &dyn std::fmt::Display) {
+    #[cfg(feature = "metrics")]
+    count_step(store, step);
+    #[cfg(feature = "tracing")]
+    tracing::info!(target: "tower_gateway::store", store, step, "{message}");
+    let _ = (store, step, message);
+}
+
+/// A store that nodes share has changed for the worse.
+#[cfg(feature = "rate-limit")]
+pub(crate) fn store_trouble(
+    store: &str,
+    step: &'static str,
+    message: &dyn std::fmt::Display,
+    cause: &dyn std::fmt::Display,
+) {
+    #[cfg(feature = "metrics")]
+    count_step(store, step);
+    #[cfg(feature = "tracing")]
+    tracing::warn!(target: "tower_gateway::store", store, step, cause = %Shown(&cause.to_string()), "{message}");
+    let _ = (store, step, message, cause);
+}
+
+#[cfg(all(feature = "metrics", feature = "rate-limit"))]
+fn count_step(store: &str, step: &'static str) {
+    let labels = vec![Label::new("store", store.to_owned()), Label::new("step", step)];
+    count(&Key::from_parts("tower_gateway_store_transitions_total", labels));
 }
 
 #[cfg(feature = "metrics")]
@@ -254,5 +288,20 @@ mod metrics_tests {
         };
         let forbidden = |outcome| key(outcome, "forbidden");
         assert_eq!(*keys, [key("admitted", "none"), forbidden("refused"), forbidden("reported")]);
+    }
+
+    #[cfg(feature = "rate-limit")]
+    #[test]
+    fn changes_of_a_store_are_counted_by_its_name_and_the_step() {
+        let keys = Keys::default();
+        metrics::with_local_recorder(&keys, || {
+            store_trouble("limits", "down", &"It is down.", &"refused");
+            store_step("limits", "up", &"It is up.");
+        });
+        let step = |step: &'static str| {
+            let labels = [("store", "limits"), ("step", step)];
+            Key::from_parts("tower_gateway_store_transitions_total", &labels).to_string()
+        };
+        assert_eq!(*keys.0.lock().unwrap(), [step("down"), step("up")]);
     }
 }

@@ -180,6 +180,8 @@ pub mod server;
 #[cfg(feature = "upstream")]
 pub mod upstream;
 
+#[cfg(any(feature = "introspection", feature = "api-key", feature = "rate-limit"))]
+mod breaker;
 #[cfg(any(feature = "client", feature = "server"))]
 mod gather;
 

@@ -9,7 +9,7 @@ use super::{
     limit::{Limit, Named},
     memory::{self, Ask, fingerprint::Fingerprint, table::Table},
     quota::Quota,
-    sharing::Sharing,
+    sharing::{Shared, Sharing, Steps},
     store::Demand,
     timeline::Timeline,
     waiting::WaitingRoom,
@@ -21,7 +21,7 @@ pub(super) struct Book {
     pub(super) limits: Vec<Arc<Kept>>,
     pub(super) terms: Terms,
     pub(super) timeline: Timeline,
-    pub(super) sharing: Option<Sharing>,
+    pub(super) shared: Option<Arc<Shared>>,
     pub(super) background: Arc<Background>,
     pub(super) room: Arc<WaitingRoom>,
 }
@@ -58,6 +58,8 @@ pub(super) struct Kept {
     pub(super) fields: Option<Fields>,
     pub(super) penalty: Option<PenaltyBox>,
     pub(super) tally: Tally,
+    /// Whether no other limit stands beside it.
+    alone: bool,
 }
 
 /// The penalty box of a limit.
@@ -72,14 +74,16 @@ impl Book {
     pub(super) fn new(
         limits: Vec<Limit>,
         terms: Terms,
-        sharing: Option<Sharing>,
+        sharing: Option<&Sharing>,
         clock: Clock,
     ) -> Self {
+        let limits = keep(limits, terms, &[]);
+        let start = |it: &Sharing| Arc::new(it.start(steps(&limits), terms.max_keys, &clock));
         Self {
-            limits: keep(limits, terms, &[]),
+            shared: sharing.map(start),
+            limits,
             terms,
             timeline: Timeline::of(clock),
-            sharing,
             background: Arc::default(),
             room: WaitingRoom::new(terms.max_waiting),
         }
@@ -87,11 +91,13 @@ impl Book {
 
     /// The same with other limits. Those whose names were here before go on with what they have counted.
     pub(super) fn with_limits(&self, limits: Vec<Limit>) -> Self {
+        let limits = keep(limits, self.terms, &self.limits);
+        self.shared.iter().for_each(|shared| shared.replace(steps(&limits)));
         Self {
-            limits: keep(limits, self.terms, &self.limits),
+            limits,
             terms: self.terms,
             timeline: self.timeline.clone(),
-            sharing: self.sharing.clone(),
+            shared: self.shared.clone(),
             background: Arc::clone(&self.background),
             room: Arc::clone(&self.room),
         }
@@ -110,6 +116,16 @@ impl Book {
     }
 }
 
+/// What each limit, and its penalty box with it, does while the store is down.
+fn steps(limits: &[Arc<Kept>]) -> Steps {
+    let both = |kept: &Arc<Kept>| {
+        let names = [Some(&kept.name), kept.penalty.as_ref().map(|penalty| &penalty.name)];
+        let fallback = kept.limit.fallback();
+        names.map(|name| Some((Arc::clone(name?), fallback)))
+    };
+    limits.iter().flat_map(both).flatten().collect()
+}
+
 /// Each limit with a name of its own, which no penalty box has either.
 fn keep(limits: Vec<Limit>, terms: Terms, before: &[Arc<Kept>]) -> Vec<Arc<Kept>> {
     let mut taken = HashSet::new();
@@ -120,9 +136,10 @@ fn keep(limits: Vec<Limit>, terms: Terms, before: &[Arc<Kept>]) -> Vec<Arc<Kept>
             limit.name(name)
         })
         .collect();
+    let alone = named.len() == 1;
     let mut keep = |limit: Limit| {
         let known = before.iter().find(|kept| *kept.name == *limit.label());
-        Arc::new(Kept::new(limit, terms, known.map(|it| &**it), &mut taken))
+        Arc::new(Kept { alone, ..Kept::new(limit, terms, known.map(|it| &**it), &mut taken) })
     };
     named.into_iter().map(&mut keep).collect()
 }
@@ -156,6 +173,7 @@ impl Kept {
             name: limit.label().into(),
             penalty,
             limit,
+            alone: false,
         }
     }
 
@@ -199,13 +217,15 @@ impl Kept {
 
     /// Nothing, asked of the account that others keep for a key.
     pub(super) fn shared_account(&self, key: Named, quota: Quota) -> Demand {
-        Demand::new(Arc::clone(&self.name), key, quota, 0, self.limit.is_enforced())
+        let name = Arc::clone(&self.name);
+        Demand::new(name, key, quota, 0, self.limit.is_enforced()).alone(self.alone)
     }
 
     /// Whether the key is banned, where others keep that.
     pub(super) fn penalty_demand(&self, key: &Named) -> Option<Demand> {
         let PenaltyBox { quota, name, .. } = self.penalty.as_ref()?;
         let enforced = self.limit.is_enforced();
-        Some(Demand::new(Arc::clone(name), key.clone(), *quota, 0, enforced))
+        let demand = Demand::new(Arc::clone(name), key.clone(), *quota, 0, enforced);
+        Some(demand.alone(self.alone))
     }
 }

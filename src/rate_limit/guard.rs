@@ -14,8 +14,7 @@ use super::{
     ruling::{Ruling, Said},
     settle::ResponseHead,
     settling::{Account, Reservation, Settling},
-    sharing::{Sharing, Taken},
-    store::StoreError,
+    sharing::{Shared, Taken},
     waiting::Place,
 };
 use crate::{
@@ -75,9 +74,9 @@ impl Guard for Limits {
 
     fn check(&self, head: Head<'_>) -> Verdict<Counted> {
         let book = self.0.load();
-        match &book.sharing {
+        match &book.shared {
             None => take(&book, head).unwrap_or_else(Verdict::refuse),
-            Some(sharing) => share(&book, sharing, head).unwrap_or_else(Verdict::refuse),
+            Some(shared) => share(&book, shared, head).unwrap_or_else(Verdict::refuse),
         }
     }
 }
@@ -110,7 +109,7 @@ fn take(book: &Arc<Book>, head: Head<'_>) -> Result<Verdict<Counted>, Rejection>
 /// Asks those who keep the limits for many nodes.
 fn share(
     book: &Arc<Book>,
-    sharing: &Sharing,
+    shared: &Arc<Shared>,
     head: Head<'_>,
 ) -> Result<Verdict<Counted>, Rejection> {
     let (mut asking, mut demands) = (Asking::default(), Vec::new());
@@ -129,23 +128,17 @@ fn share(
     if demands.is_empty() {
         return Ok(Verdict::admit(Counted::default()));
     }
-    let book = Arc::clone(book);
-    Ok(match sharing.take(demands) {
-        Taken::Now(ruling) => answer(&book, asking, ruling.map_err(undecided)?, None),
-        Taken::Later(ruling) => Verdict::later(async move {
-            let ruling = ruling.await.map_err(undecided)?;
+    let (book, shared) = (Arc::clone(book), Arc::clone(shared));
+    Ok(match shared.take(&demands) {
+        Taken::Now(taken) => answer(&book, asking, shared.settle(&demands, taken)?, None),
+        Taken::Later(taken) => Verdict::later(async move {
+            let ruling = shared.settle(&demands, taken.await)?;
             match answer(&book, asking, ruling, None) {
                 Verdict::Now(decision) => decision,
                 Verdict::Later(decision) => decision.await,
             }
         }),
     })
-}
-
-/// The limits cannot be asked.
-fn undecided(error: StoreError) -> Rejection {
-    Rejection::unavailable("Whether this request is within its limits cannot be told for now.")
-        .caused_by(error)
 }
 
 /// What becomes of the request, which may have a place to wait.

@@ -138,9 +138,9 @@ impl LimitHandle {
         units: u64,
     ) -> Result<(), StoreError> {
         let demand = self.demand(key, units);
-        match &self.book.sharing {
+        match &self.book.shared {
             None => self.book.with_ask(&self.kept.table, &demand, |ask, at| ask.force(at)),
-            Some(sharing) => return sharing.settle(vec![demand], Vec::new()).await,
+            Some(shared) => return shared.adjust(vec![demand], Vec::new()).await,
         }
         Ok(())
     }
@@ -157,9 +157,9 @@ impl LimitHandle {
     ) -> Result<(), StoreError> {
         let demand = self.demand(key, units);
         let latest = Receipt::LATEST;
-        match &self.book.sharing {
+        match &self.book.shared {
             None => self.book.with_ask(&self.kept.table, &demand, |ask, at| ask.refund(at, latest)),
-            Some(sharing) => return sharing.settle(Vec::new(), vec![(demand, latest)]).await,
+            Some(shared) => return shared.adjust(Vec::new(), vec![(demand, latest)]).await,
         }
         Ok(())
     }
@@ -171,9 +171,9 @@ impl LimitHandle {
     /// The store's.
     pub async fn reset(&self, key: impl Into<Option<KeyWriter>>) -> Result<(), StoreError> {
         let demand = self.demand(key, 0);
-        match &self.book.sharing {
+        match &self.book.shared {
             None => self.book.with_ask(&self.kept.table, &demand, |ask, at| ask.reset(at)),
-            Some(sharing) => return sharing.reset(demand).await,
+            Some(shared) => return shared.reset(demand).await,
         }
         Ok(())
     }
@@ -198,12 +198,12 @@ impl LimitHandle {
     /// The store's.
     pub async fn unban(&self, key: impl Into<Option<KeyWriter>>) -> Result<(), StoreError> {
         let key = named(key);
-        match (&self.book.sharing, &self.kept.penalty, self.kept.penalty_demand(&key)) {
+        match (&self.book.shared, &self.kept.penalty, self.kept.penalty_demand(&key)) {
             (None, Some(penalty), Some(demand)) => {
                 self.book.with_ask(&penalty.table, &demand, |ask, at| ask.reset(at));
                 Ok(())
             }
-            (Some(sharing), _, Some(demand)) => sharing.reset(demand).await,
+            (Some(shared), _, Some(demand)) => shared.reset(demand).await,
             _ => Ok(()),
         }
     }
@@ -215,9 +215,9 @@ impl LimitHandle {
     async fn read(&self, demand: Demand) -> Result<Answer, StoreError> {
         let penalty = self.kept.penalty.as_ref().filter(|_| demand.is_penalty_box());
         let table = penalty.map_or(&self.kept.table, |penalty| &penalty.table);
-        match &self.book.sharing {
+        match &self.book.shared {
             None => Ok(self.book.with_ask(table, &demand, |ask, at| ask.read(at))),
-            Some(sharing) => sharing.read(demand).await,
+            Some(shared) => shared.read(demand).await,
         }
     }
 }

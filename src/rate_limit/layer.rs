@@ -127,7 +127,7 @@ impl RateLimitLayer {
 impl Settings {
     fn guard(&self) -> Limits {
         let Self { limits, terms, sharing, clock } = self.clone();
-        Limits::new(Book::new(limits, terms, sharing, clock))
+        Limits::new(Book::new(limits, terms, sharing.as_ref(), clock))
     }
 }
 

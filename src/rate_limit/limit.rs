@@ -6,6 +6,7 @@ use super::{
     penalty::Penalty,
     quota::{Quota, QuotaSource},
     settle::Settle,
+    sharing::Fallback,
 };
 use crate::{
     guard::Head,
@@ -37,6 +38,7 @@ pub struct Limit {
     settlement: Option<Arc<dyn Settle + Send + Sync>>,
     penalty: Option<Penalty>,
     report_only: bool,
+    fallback: Fallback,
 }
 
 type Cost = dyn Fn(Head<'_>) -> u64 + Send + Sync;
@@ -75,6 +77,7 @@ impl Limit {
             settlement: None,
             penalty: None,
             report_only: false,
+            fallback: Fallback::default(),
         }
     }
 
@@ -139,6 +142,17 @@ impl Limit {
     #[must_use]
     pub fn report_only(self) -> Self {
         Self { report_only: true, ..self }
+    }
+
+    /// What becomes of requests while the store of a [shared](super::RateLimitLayer::shared) limit cannot be
+    /// asked. Each limit of a layer goes by its own. Default: [`Fallback::local_share`].
+    #[must_use]
+    pub fn on_store_failure(self, fallback: Fallback) -> Self {
+        Self { fallback, ..self }
+    }
+
+    pub(super) fn fallback(&self) -> Fallback {
+        self.fallback
     }
 
     pub(super) fn label(&self) -> &str {

@@ -87,6 +87,8 @@ mod limit;
 mod memory;
 mod penalty;
 mod quota;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod ruling;
 pub mod settle;
 mod settling;
@@ -103,5 +105,7 @@ pub use limit::{Limit, MissingKey};
 pub use memory::MemoryStore;
 pub use penalty::Penalty;
 pub use quota::{Plans, Quota, QuotaSource};
-pub use sharing::Sharing;
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
+pub use sharing::{AtMost, Fallback, Sharing};
 pub use store::{Answer, Demand, Receipt, Store, StoreError};

@@ -188,6 +188,22 @@ impl Quota {
         }
     }
 
+    /// The part of one of so many nodes, rounded up. Of a bucket the rate is divided exactly, since it goes on for
+    /// long; only its size is rounded. States of the one can be read by the other.
+    pub(super) fn share(self, nodes: u32) -> Self {
+        let nodes = u64::from(nodes.max(1));
+        let part = |whole: u64| whole.div_ceil(nodes);
+        let slower = Self { period: self.period.saturating_mul(nodes).min(LONGEST), ..self };
+        match self.algorithm {
+            Algorithm::Unlimited | Algorithm::PenaltyBox { .. } => self,
+            Algorithm::TokenBucket { burst } => slower.burst(part(burst)),
+            Algorithm::LeakyBucket { burst, undelayed } => {
+                slower.leaky_bucket(part(burst), part(undelayed))
+            }
+            _ => Self { count: part(self.count), ..self },
+        }
+    }
+
     pub(super) const fn algorithm(self) -> Algorithm {
         self.algorithm
     }
@@ -372,6 +388,24 @@ mod tests {
         assert_eq!(Quota::per_second(u64::MAX).interval(), 1);
         assert_eq!(Quota::per(5, Duration::ZERO).interval(), 1);
         assert_eq!(Quota::per(1, Duration::MAX).interval(), LONGEST);
+    }
+
+    #[test]
+    fn a_share_is_a_part_rounded_up_and_never_nothing() {
+        let minute = Quota::per_minute(10);
+        let bucket = minute.burst(10).share(4);
+        assert_eq!(bucket.algorithm(), Algorithm::TokenBucket { burst: 3 });
+        assert_eq!(bucket.interval(), 4 * minute.interval(), "the rate is exact");
+        let leaky = minute.leaky_bucket(5, 0).share(4);
+        assert_eq!(leaky.algorithm(), Algorithm::LeakyBucket { burst: 2, undelayed: 0 });
+        for quota in [minute.sliding_window(), minute.sliding_log(), minute.fixed_window()] {
+            assert_eq!([1, 3, 4, 1_000].map(|nodes| quota.share(nodes).count()), [10, 4, 3, 1]);
+            assert_eq!(quota.share(4).kind(), quota.kind());
+        }
+        assert_eq!(minute.share(0), minute);
+        assert_eq!(Quota::unlimited().share(9), Quota::unlimited());
+        assert!(Quota::per_day(0).share(9).is_nothing());
+        assert!(!Quota::per(u64::MAX, Duration::MAX).share(u32::MAX).is_nothing());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
     quota::Quota,
     ruling::Ruling,
     settle::{Bill, Meter, ResponseHead},
-    sharing::Sharing,
+    sharing::Shared,
     store::{Demand, Receipt},
 };
 use crate::{body::Watch, event::Outcome};
@@ -127,10 +127,10 @@ impl Book {
         let due =
             |(it, cost): (Reservation, u64)| change(it.units, cost).map(|change| (it, change));
         let due: Vec<_> = known.into_iter().filter_map(due).collect();
-        match &self.sharing {
+        match &self.shared {
             _ if due.is_empty() => {}
             None => due.iter().for_each(|(it, change)| self.settle_here(it, *change)),
-            Some(sharing) => self.settle_there(sharing, due),
+            Some(shared) => self.settle_there(shared, due),
         }
     }
 
@@ -150,7 +150,7 @@ impl Book {
         }
     }
 
-    fn settle_there(&self, sharing: &Sharing, due: Vec<(Reservation, Change)>) {
+    fn settle_there(&self, shared: &Arc<Shared>, due: Vec<(Reservation, Change)>) {
         let (mut charges, mut refunds, mut concerned) = (Vec::new(), Vec::new(), Vec::new());
         for (Reservation { kept, account, receipt, .. }, change) in due {
             let Account::Shared(demand) = account else { continue };
@@ -160,9 +160,9 @@ impl Book {
             }
             concerned.push(kept);
         }
-        let sharing = sharing.clone();
+        let shared = Arc::clone(shared);
         let lost = move || concerned.iter().for_each(|kept| kept.tally.count(Outcome::Unsettled));
-        self.background.run(Box::pin(async move { sharing.settle(charges, refunds).await }), lost);
+        self.background.run(Box::pin(async move { shared.adjust(charges, refunds).await }), lost);
     }
 }
 

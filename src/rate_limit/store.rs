@@ -2,7 +2,11 @@
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use super::{algorithm, limit::Named, quota::Quota};
+use super::{
+    algorithm::{self, Admission, Judgment, Moment},
+    limit::Named,
+    quota::Quota,
+};
 use crate::guard::BoxFuture;
 
 /// Keeps the counts of limits for several nodes.
@@ -45,6 +49,7 @@ pub struct Demand {
     quota: Quota,
     units: u64,
     enforced: bool,
+    alone: bool,
 }
 
 impl Demand {
@@ -55,7 +60,12 @@ impl Demand {
         units: u64,
         enforced: bool,
     ) -> Self {
-        Self { limit, key, quota, units, enforced }
+        Self { limit, key, quota, units, enforced, alone: false }
+    }
+
+    /// Says that no demand on another key ever stands beside it in one call.
+    pub(super) fn alone(self, alone: bool) -> Self {
+        Self { alone, ..self }
     }
 
     /// The name of the limit.
@@ -83,6 +93,13 @@ impl Demand {
         self.enforced
     }
 
+    /// Whether no demand on another key ever stands beside it in one [`take`](Store::take), as it is for layers of
+    /// one limit: so a store that is spread over several servers may keep each key on another. It is the same in
+    /// every demand on this limit.
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+
     /// Whether it is a penalty box: one that counts the refusals of the demand before it.
     pub fn is_penalty_box(&self) -> bool {
         self.quota.is_penalty_box()
@@ -92,6 +109,44 @@ impl Demand {
     #[must_use]
     pub fn with_units(self, units: u64) -> Self {
         Self { units, ..self }
+    }
+}
+
+/// For tests of a store; a layer makes its own.
+#[cfg(feature = "test-util")]
+impl Demand {
+    /// Asks an enforced limit for one unit, for the key that is one part with these bytes; for all those who have
+    /// none, with `None`.
+    pub fn test(limit: &str, key: Option<&[u8]>, quota: Quota) -> Self {
+        let named = |part: &[u8]| {
+            let mut key = crate::key::KeyWriter::new();
+            key.part(part);
+            Named::Key(key)
+        };
+        Self::new(limit.into(), key.map_or(Named::Nobody, named), quota, 1, true)
+    }
+
+    /// As [`test`](Self::test): a box that bans for `ban` who is refused `count` times within `period`.
+    pub fn test_penalty_box(
+        limit: &str,
+        key: Option<&[u8]>,
+        count: u64,
+        period: Duration,
+        ban: Duration,
+    ) -> Self {
+        Self::test(limit, key, Quota::penalty_box(count, period, ban))
+    }
+
+    /// The same of a limit that only reports.
+    #[must_use]
+    pub fn reporting(self) -> Self {
+        Self { enforced: false, ..self }
+    }
+
+    /// The same of a layer of one limit.
+    #[must_use]
+    pub fn of_one_limit(self) -> Self {
+        self.alone(true)
     }
 }
 
@@ -112,6 +167,20 @@ pub(super) struct Grant {
 }
 
 impl Answer {
+    /// What an algorithm's judgment on a demand for so many units says.
+    pub(super) fn of(quota: Quota, judgment: Judgment, at: Moment, units: u64) -> Self {
+        let Judgment { verdict, remaining, reset } = judgment;
+        let verdict = match verdict {
+            Ok(Admission { state, delay }) => Ok(Grant {
+                units,
+                delay: Duration::from_nanos(delay),
+                receipt: Receipt::new(algorithm::receipt(quota, state, at)),
+            }),
+            Err(refusal) => Err(refusal.wait.map(Duration::from_nanos)),
+        };
+        Self { verdict, remaining, reset: Duration::from_nanos(reset) }
+    }
+
     /// So many units were taken, or would be.
     pub fn granted(units: u64) -> Self {
         let grant = Grant { units, ..Grant::default() };
@@ -150,6 +219,11 @@ impl Answer {
     /// How many units were granted; `None` for a refusal.
     pub fn units(&self) -> Option<u64> {
         Some(self.verdict.ok()?.units)
+    }
+
+    /// How long until the same demand would be admitted; `None` for never, and for a grant.
+    pub fn wait(&self) -> Option<Duration> {
+        self.verdict.err().flatten()
     }
 
     /// What is left.
@@ -194,6 +268,10 @@ impl StoreError {
     /// For this reason, which goes to events and never to a client.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(cause.into())
+    }
+
+    pub(super) fn cause(&self) -> &(dyn Error + Send + Sync) {
+        &*self.0
     }
 }
 

@@ -3,6 +3,7 @@
 //! One subscriber for the whole process, at the finest level: what is watched by one test alone may be missed, since
 //! events remember whether anybody listens.
 
+mod shared_limits;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -10,7 +10,6 @@
 //!    serves while its source fails;
 //! 5. what is forgotten stays forgotten: an answer that was asked for before is not remembered after.
 
-mod breaker;
 mod memory;
 #[cfg(all(test, feature = "test-util"))]
 mod tests;
@@ -29,12 +28,15 @@ use std::{
 
 use tokio::sync::watch;
 
-use self::{
-    breaker::{Breaker, Era},
-    memory::Memory,
-};
+use self::memory::Memory;
 use super::{crypto::Digest, refreshing::causes, terms::YEAR};
-use crate::{BoxError, clock::Clock, event, rejection::Rejection};
+use crate::{
+    BoxError,
+    breaker::{Breaker, Era},
+    clock::Clock,
+    event,
+    rejection::Rejection,
+};
 
 /// What good credentials stand for: cheap to clone, and of some size.
 pub(crate) trait Size: Clone + Send + Sync + 'static {

@@ -88,11 +88,24 @@ impl Log {
 pub(crate) fn judge(log: Option<&Log>, now: u64, cost: u64, count: u64, period: u64) -> Judgment {
     let used = log.map_or(0, |log| log.used(now, period));
     let rest = log.map_or(0, |log| log.rest(period));
+    let falls_to = |room| log.map_or(0, |log| log.falls_to(room, period));
+    rule(used, rest, falls_to, now, cost, count, period)
+}
+
+/// The judgment where so much counts, which has gone at `rest`, and has fallen to some room at a time.
+pub(crate) fn rule(
+    used: u64,
+    rest: u64,
+    falls_to: impl Fn(u64) -> u64,
+    now: u64,
+    cost: u64,
+    count: u64,
+    period: u64,
+) -> Judgment {
     let needed = cost.max(1);
     let reset = rest.saturating_sub(now);
     if needed > count.saturating_sub(used) {
-        let falls = |room| log.map_or(0, |log| log.falls_to(room, period)).saturating_sub(now);
-        let wait = (needed <= count).then(|| falls(count - needed));
+        let wait = (needed <= count).then(|| falls_to(count - needed).saturating_sub(now));
         return Judgment::refuse(wait, count.saturating_sub(used), reset);
     }
     match cost {

@@ -104,6 +104,9 @@ pub(crate) fn charge(state: State, now: u64, units: u64, period: u64) -> State {
 
 /// The state after `units`, taken in the window that began at `start`, were given back.
 pub(crate) fn refund(state: State, now: u64, units: u64, period: u64, start: u64) -> State {
+    if state.rest <= now {
+        return state;
+    }
     let mut windows = Windows::of(state, now, period);
     if start == LATEST {
         let more = units.saturating_sub(windows.running);

@@ -10,15 +10,13 @@ mod store;
 mod sync;
 pub(super) mod table;
 
-use std::time::Duration;
-
 use smallvec::SmallVec;
 
 use super::{
     algorithm::{self, Admission, Judgment, Moment, State, sliding_log::Log},
     quota::{Algorithm, Quota},
     ruling::{Ruling, Said},
-    store::{Answer, Grant, Receipt},
+    store::{Answer, Receipt},
 };
 use cell::Cell;
 use fingerprint::Fingerprint;
@@ -105,6 +103,13 @@ impl<'a> Ask<'a> {
         self.answer(judgment, at, self.cost)
     }
 
+    /// How much of the quota is taken now.
+    pub(super) fn used(&self, at: Moment) -> u64 {
+        let left = self.judge(&self.lock(at), at, 0).remaining;
+        let all = algorithm::judge(self.quota, State::default(), None, at, 0).remaining;
+        all.saturating_sub(left)
+    }
+
     /// Takes the cost whether it is there or not.
     pub(super) fn force(&self, at: Moment) {
         self.charge(&mut self.lock(at), at, self.cost);
@@ -169,15 +174,6 @@ impl<'a> Ask<'a> {
     }
 
     fn answer(&self, judgment: Judgment, at: Moment, units: u64) -> Answer {
-        let Judgment { verdict, remaining, reset } = judgment;
-        let verdict = match verdict {
-            Ok(Admission { state, delay }) => Ok(Grant {
-                units,
-                delay: Duration::from_nanos(delay),
-                receipt: Receipt::new(algorithm::receipt(self.quota, state, at)),
-            }),
-            Err(refusal) => Err(refusal.wait.map(Duration::from_nanos)),
-        };
-        Answer { verdict, remaining, reset: Duration::from_nanos(reset) }
+        Answer::of(self.quota, judgment, at, units)
     }
 }

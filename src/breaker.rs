@@ -2,19 +2,34 @@
 
 use std::time::{Duration, Instant};
 
-/// So many failures in a row open it.
-const FAILURES: u32 = 5;
+/// When a breaker opens, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pauses {
+    /// So many failures in a row open it.
+    pub(crate) failures: u32,
+    /// The first pause; it doubles with each probe that fails.
+    pub(crate) first: Duration,
+    /// The longest pause.
+    pub(crate) longest: Duration,
+    /// How long a probe may keep others out: longer than any question takes that is going to be answered.
+    pub(crate) probe: Duration,
+}
 
-/// The first pause; it doubles with each probe that fails, up to [`LONGEST`].
-const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(30);
-
-/// How long a probe may keep others out: longer than any question takes that is going to be answered.
-const PROBE: Duration = Duration::from_secs(60);
+impl Default for Pauses {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(30),
+            probe: Duration::from_secs(60),
+        }
+    }
+}
 
 /// Closed, open until a time, or half open while one probe flies.
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
+    pauses: Pauses,
     failures: u32,
     open_until: Option<Instant>,
     era: Era,
@@ -23,36 +38,60 @@ pub(super) struct Breaker {
 /// The time between two openings. Many questions that were open together fail together: only the first of them
 /// count, since the others were asked before it was known that none should be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Era(u64);
+pub(crate) struct Era(u64);
 
 impl Breaker {
+    #[allow(dead_code, reason = "who asks about credentials takes the default")]
+    pub(crate) fn new(pauses: Pauses) -> Self {
+        Self { pauses, ..Self::default() }
+    }
+
+    /// The era, if questions are asked; `None` while it is open or half open. For who does not want to probe.
+    #[allow(dead_code, reason = "which concerns have such questions depends on the features")]
+    pub(crate) fn closed(&self) -> Option<Era> {
+        self.open_until.is_none().then_some(self.era)
+    }
+
+    /// How long nobody asks.
+    #[allow(dead_code, reason = "as `closed`")]
+    pub(crate) fn wait(&self, now: Instant) -> Duration {
+        self.open_until.map_or(Duration::ZERO, |it| it.saturating_duration_since(now))
+    }
+
+    /// Whether a question of this era was asked after the last opening.
+    #[allow(dead_code, reason = "as `closed`")]
+    pub(crate) fn is_current(&self, era: Era) -> bool {
+        era == self.era
+    }
+
     /// Whether a question may be asked now, and in which era it is; else how long to wait.
-    pub(super) fn admit(&mut self, now: Instant) -> Result<Era, Duration> {
+    pub(crate) fn admit(&mut self, now: Instant) -> Result<Era, Duration> {
         match self.open_until {
             Some(until) if now < until => return Err(until - now),
             // One probe: until it lands, nobody else asks.
-            Some(_) => self.open_until = Some(now + PROBE),
+            Some(_) => self.open_until = Some(now + self.pauses.probe),
             None => {}
         }
         Ok(self.era)
     }
 
     /// Notes a success, after which nobody has to wait.
-    pub(super) fn succeeded(&mut self) -> Duration {
+    pub(crate) fn succeeded(&mut self) -> Duration {
         (self.failures, self.open_until) = (0, None);
         Duration::ZERO
     }
 
     /// Notes the failure of a question of this era; says how long nobody asks, which is zero while it is closed.
-    pub(super) fn failed(&mut self, era: Era, now: Instant) -> Duration {
+    pub(crate) fn failed(&mut self, era: Era, now: Instant) -> Duration {
         if era != self.era {
-            return self.open_until.map_or(Duration::ZERO, |it| it.saturating_duration_since(now));
+            return self.wait(now);
         }
         self.failures = self.failures.saturating_add(1);
-        if self.failures < FAILURES {
+        let Pauses { failures, first, longest, .. } = self.pauses;
+        if self.failures < failures {
             return Duration::ZERO;
         }
-        let pause = (PAUSE * (1 << (self.failures - FAILURES).min(5))).min(LONGEST);
+        let pause = (first * (1 << (self.failures - failures).min(5))).min(longest);
         self.open_until = Some(now + pause);
         self.era.0 += 1;
         pause
@@ -63,6 +102,10 @@ impl Breaker {
 mod tests {
     use super::*;
     use crate::clock::Clock;
+
+    const PAUSE: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(30);
+    const PROBE: Duration = Duration::from_secs(60);
 
     /// A question fails that was asked just now.
     fn fail(breaker: &mut Breaker, now: Instant) -> Duration {
