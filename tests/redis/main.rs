@@ -5,3 +5,4 @@
 mod redis_server;
 
 mod decisions;
+mod same_as_memory;
