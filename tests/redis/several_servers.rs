@@ -75,7 +75,9 @@ async fn a_master_that_has_become_a_replica_is_left() {
     let store = patient(RedisStore::sentinel("main", [sentinel.url()]).unwrap());
     let quota = Quota::per_day(1_000);
     take(&store, b"alice", quota).await.unwrap();
-    sentinel.command("SENTINEL FAILOVER main");
+    crate::redis_server::wait_until("the sentinel knows the replica well", || {
+        sentinel.command("SENTINEL FAILOVER main").contains("OK")
+    });
     crate::redis_server::wait_until("they have changed places", || {
         replica.command("ROLE").contains("master") && master.command("ROLE").contains("slave")
     });
