@@ -6,3 +6,34 @@ mod redis_server;
 
 mod decisions;
 mod faults;
+mod keys;
+mod processes;
+mod same_as_memory;
+mod several_servers;
+mod trouble;
+
+use std::time::Duration;
+
+use tower_gateway::rate_limit::{Answer, Demand, Quota, RedisStore, Store, StoreError};
+
+/// A store that waits long enough for a busy machine.
+fn patient(store: RedisStore) -> RedisStore {
+    store.timeout(Duration::from_secs(10))
+}
+
+/// Asks for one unit.
+async fn take(store: &RedisStore, key: &[u8], quota: Quota) -> Result<Answer, StoreError> {
+    let answers = store.take(vec![Demand::test("requests", Some(key), quota)]).await?;
+    Ok(answers[0])
+}
+
+/// Asks again until there is an answer.
+async fn take_when_it_answers(store: &RedisStore, key: &[u8], quota: Quota) -> Answer {
+    for _ in 0..2_000 {
+        if let Ok(answer) = take(store, key, quota).await {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never answers again");
+}

@@ -93,7 +93,7 @@ fn parse<U: AsRef<str>>(urls: &[U]) -> Result<Vec<ConnectionInfo>, ConfigError> 
         match url.as_ref().into_connection_info() {
             Ok(server) if is_within_reach(server.addr()) => servers.push(server),
             _ => mistakes.add(format!(
-                "URL {} is not redis://host:port/database, or rediss://… with feature `tls`",
+                "URL {} is not redis://host:port/database",
                 place + 1
             )),
         }

@@ -1,4 +1,67 @@
-//! Limits that several nodes share through Redis or Valkey.
+//! Limits that several nodes share through Redis or Valkey: exact, for one round trip a request.
+//!
+//! A request is admitted when 1. the server answers in time, and 2. every limit of its layer has what it asks for.
+//! Then it has taken from all of them, and else from none: one script judges all limits of a request and writes
+//! what they come to, while nobody else can read or write. It goes by the server's time. The algorithms are those
+//! of limits that are kept in memory, with the same answers to the nanosecond; the server's clock has microseconds.
+//!
+//! ```no_run
+//! use tower_gateway::{key, rate_limit::{Quota, RateLimitLayer, RedisStore, Sharing}};
+//!
+//! # fn main() -> Result<(), tower_gateway::ConfigError> {
+//! let store = RedisStore::connect("redis://limits.internal:6379")?;
+//! let quota = Quota::per_minute(600).sliding_window();
+//! let layer = RateLimitLayer::new(quota, key::client_ip()).shared(Sharing::exact(store));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A cluster, or a master that sentinels watch:
+//!
+//! ```no_run
+//! use tower_gateway::rate_limit::RedisStore;
+//!
+//! # fn main() -> Result<(), tower_gateway::ConfigError> {
+//! let cluster = RedisStore::cluster(["redis://node-1:6379", "redis://node-2:6379"])?;
+//! let watched = RedisStore::sentinel("main", ["redis://s-1:26379", "redis://s-2:26379"])?.prefix("shop");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it costs
+//!
+//! Each operation is one round trip, and one more where a server does not know the script: after its start. The
+//! script reads and writes one value for each limit; [`sliding_log`](super::Quota::sliding_log) reads and writes a few
+//! entries, of which a refusal of a large cost reads up to all. A key takes about 150 bytes of the server's memory,
+//! and 40 more for each entry of a log. Every key has an end: when its state is at rest, or a minute after that by
+//! [our time](RedisStore::our_time). Keys are named by hashes, so nothing of a client can be read from them.
+//!
+//! Counts and costs are exact up to 2⁵³, and larger ones are cut to that.
+//!
+//! # On a cluster
+//!
+//! What one script touches has to lie in one slot. A layer of one limit is spread over all nodes by its clients'
+//! keys. The limits of a layer that has several may each count by another key; so all such layers of one prefix lie
+//! in one slot, on one node, which answers some 100,000 requests a second. Where that is not enough, make them
+//! layers of their own, which are then not spent from together, or give each layer a store with a [prefix] of its
+//! own. A limit that gets company in its layer, or loses it, begins anew.
+//!
+//! [prefix]: RedisStore::prefix
+//!
+//! # When Redis is gone, or has forgotten
+//!
+//! A call that is not answered in [time](RedisStore::timeout), 50 ms, is an error; what becomes of the request then is
+//! the [`Sharing`](super::Sharing)'s choice. It may have been counted, or not. A connection that fails, that is silent
+//! for the whole of a call, or that leads to a server which has become a replica is replaced: one attempt at a
+//! time, begun by the next call, and through the sentinels where there are some. A call that finds an old
+//! connection closed is an error, and the one after it is not.
+//!
+//! A server that restarts without its data, or a replica that takes over before it has heard all, admits again what
+//! it has forgotten: at most what the limit admits from cold, once for each such loss. A master that is cut off
+//! from its sentinels goes on for those who still reach it, unless it is told not to (`min-replicas-to-write`).
+//!
+//! What another program writes under our keys is an error until it is gone. Servers before Redis 5 cannot run the
+//! script. Connections are not encrypted.
 
 mod address;
 mod failure;
@@ -90,8 +153,9 @@ impl RedisStore {
         self.set(|it| it.prefix = prefix.into())
     }
 
-    /// Time by this clock. Default: by the server's, which is the same for all nodes. Clocks of nodes that are a
-    /// minute apart, and no more, let a limit admit up to a minute's worth more.
+    /// Time by this clock. Default: by the server's, which is the same for all nodes. For no window does time go
+    /// back: who is behind counts with those who are ahead. A limit admits as much more, once, as clocks are apart;
+    /// they may be apart by up to a minute.
     #[must_use]
     pub fn our_time(self, clock: Clock) -> Self {
         self.set(|it| it.time = Some(Timeline::of(clock)))

@@ -18,7 +18,7 @@ pub(super) fn key(prefix: &str, demand: &Demand, cluster: bool) -> String {
     });
     match cluster {
         false => format!("{prefix}:{name}"),
-        true => format!("{{{}}}:{prefix}:{name}", tag(demand)),
+        true => format!("{{{}}}:{prefix}:{name}", tag(prefix, demand)),
     }
 }
 
@@ -38,12 +38,12 @@ pub(super) fn node(name: &str) -> String {
 }
 
 /// What chooses the slot. A limit that is alone in its layer is spread over all slots by its clients; limits that
-/// are asked together lie in one slot, because each of them may count by another key.
-fn tag(demand: &Demand) -> String {
-    match demand.is_alone() {
-        true => digest(|hash| client(hash, demand)),
-        false => "together".to_owned(),
-    }
+/// are asked together lie in one slot of their prefix, because each of them may count by another key.
+fn tag(prefix: &str, demand: &Demand) -> String {
+    digest(|hash| match demand.is_alone() {
+        true => client(hash, demand),
+        false => part(hash, prefix.as_bytes()),
+    })
 }
 
 /// Which states are of the same form.
@@ -74,4 +74,50 @@ fn digest(write: impl FnOnce(&mut Sha256)) -> String {
     let mut hash = Sha256::new();
     write(&mut hash);
     URL_SAFE_NO_PAD.encode(&hash.finalize()[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        key::KeyWriter,
+        rate_limit::{limit::Named, quota::Quota},
+    };
+
+    fn demand(limit: &str, client: &str, quota: Quota, alone: bool) -> Demand {
+        let mut key = KeyWriter::new();
+        key.part(client);
+        Demand::new(limit.into(), Named::Key(key), quota, 1, true).alone(alone)
+    }
+
+    #[test]
+    fn states_that_cannot_be_read_by_each_other_have_keys_of_their_own() {
+        let minute = Quota::per_minute(5);
+        let quotas = [minute, minute.sliding_window(), minute.sliding_log(), minute.fixed_window()];
+        let keys = quotas.map(|quota| key("p", &demand("limit", "alice", quota, true), false));
+        for (place, one) in keys.iter().enumerate() {
+            assert!(!keys[..place].contains(one));
+        }
+        let other_rate = demand("limit", "alice", Quota::per_hour(9), true);
+        assert_eq!(key("p", &other_rate, false), keys[0]);
+    }
+
+    #[test]
+    fn a_slot_is_chosen_by_the_client_or_by_the_prefix() {
+        let key = |prefix: &str, limit: &str, client: &str, alone| {
+            key(prefix, &demand(limit, client, Quota::per_day(1), alone), true)
+        };
+        let slots = [
+            key("p", "one", "alice", true),
+            key("p", "one", "bob", true),
+            key("p", "one", "alice", false),
+            key("{q}", "one", "alice", false),
+        ];
+        let slots = slots.each_ref().map(|it| slot(it));
+        for (place, one) in slots.iter().enumerate() {
+            assert!(!slots[..place].contains(one), "{one}");
+        }
+        assert_eq!(slot(&key("p", "two", "alice", true)), slots[0]);
+        assert_eq!(slot(&key("p", "two", "bob", false)), slots[2]);
+    }
 }

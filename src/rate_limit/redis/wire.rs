@@ -119,7 +119,7 @@ impl Reply {
             return Err(Failure::Garbage);
         }
         let at = Moment { now: self.now, unix: unix.unwrap_or(self.now) };
-        demands.iter().zip(&self.found).map(|(demand, it)| it.answer(demand.quota(), at)).collect()
+        demands.iter().zip(&self.found).map(|(demand, it)| it.answer(demand, at)).collect()
     }
 }
 
@@ -129,14 +129,21 @@ impl Found {
         Self { admitted: admitted == 1, rest, counts: [one, two, three], units }
     }
 
-    fn answer(&self, quota: Quota, at: Moment) -> Result<Answer, Failure> {
+    fn answer(&self, demand: &Demand, at: Moment) -> Result<Answer, Failure> {
+        let quota = demand.quota();
         let at = Moment { now: self.now(quota, at.now), ..at };
-        let judgment = self.judge(quota, at);
+        let units = self.units_of(demand);
+        let judgment = self.judge(quota, at, units);
         // Who decides has also spent: never say anything else than the script.
         if judgment.verdict.is_ok() != self.admitted {
             return Err(Failure::Garbage);
         }
-        Ok(Answer::of(quota, judgment, at, self.units))
+        Ok(Answer::of(quota, judgment, at, units))
+    }
+
+    /// What was judged: all that was asked for, as far as Lua counts, or the part that was lent.
+    fn units_of(&self, demand: &Demand) -> u64 {
+        if self.units == demand.units().min(MOST) { demand.units() } else { self.units }
     }
 
     /// When the script has judged: clients' clocks differ, and for no key does time go back.
@@ -148,21 +155,20 @@ impl Found {
         }
     }
 
-    fn judge(&self, quota: Quota, at: Moment) -> Judgment {
-        let [one, two, three] = self.counts;
+    fn judge(&self, quota: Quota, at: Moment, units: u64) -> Judgment {
+        let [one, two, _] = self.counts;
         let word = match quota.algorithm() {
-            Algorithm::SlidingLog => return self.judge_log(quota, at),
+            Algorithm::SlidingLog => return self.judge_log(quota, at, units),
             Algorithm::SlidingWindow => (two << 32) | (one & u64::from(u32::MAX)),
             Algorithm::PenaltyBox { .. } if one == BANNED => u64::MAX,
             _ => one,
         };
-        let _ = three;
-        algorithm::judge(quota, State { rest: self.rest, word }, None, at, self.units)
+        algorithm::judge(quota, State { rest: self.rest, word }, None, at, units)
     }
 
-    fn judge_log(&self, quota: Quota, at: Moment) -> Judgment {
+    fn judge_log(&self, quota: Quota, at: Moment, units: u64) -> Judgment {
         let [used, falls @ ..] = self.counts;
         let (count, period) = (quota.count(), quota.period());
-        sliding_log::rule(used, self.rest, |_| nanos(falls), at.now, self.units, count, period)
+        sliding_log::rule(used, self.rest, |_| nanos(falls), at.now, units, count, period)
     }
 }
