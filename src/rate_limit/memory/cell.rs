@@ -3,7 +3,7 @@
 use super::{
     fingerprint::Fingerprint,
     sync::MutexGuard,
-    table::{OVERFLOW, Set, Sets, WAYS},
+    table::{OVERFLOW, Set, Sets},
 };
 use crate::rate_limit::algorithm::{State, sliding_log::Log};
 
@@ -39,17 +39,15 @@ impl<'a> Cell<'a> {
         kind: u64,
         now: u64,
     ) -> Self {
-        let slots = &sets.slots[set];
-        let shared = &slots[OVERFLOW];
+        if let Some(slot) = sets.find(set, key) {
+            return Self { sets, set, place: Place::Own(slot), key, kind, inherits: false };
+        }
+        let shared = &sets.slots[set][OVERFLOW];
         let (active, same) = (shared.state.rest > now, shared.kind() == kind);
-        let free = || slots[..WAYS].iter().position(|slot| slot.state.rest <= now);
-        let place = match sets.find(set, key) {
-            Some(slot) => Place::Own(slot),
-            None => match free() {
-                Some(slot) => Place::Free(slot),
-                None if active && !same => Place::Closed,
-                None => Place::Overflow,
-            },
+        let place = match sets.free(set, key, now) {
+            Some(slot) => Place::Free(slot),
+            None if active && !same => Place::Closed,
+            None => Place::Overflow,
         };
         Self { sets, set, place, key, kind, inherits: active && same }
     }
