@@ -11,8 +11,9 @@ use crate::guard::BoxFuture;
 /// that shall count together. Each method is one operation that nobody sees half done, and at most one round trip.
 /// Calls may be dropped at any time, and what they were about to do may then be done or not.
 pub trait Store: Send + Sync + 'static {
-    /// Takes from all demands, or from none if one that is [enforced](Demand::is_enforced) is refused. Where one is
-    /// refused, the [penalty box](Demand::is_penalty_box) that follows it counts a refusal.
+    /// Takes from all demands, or from none if one that is [enforced](Demand::is_enforced) is refused: the others are
+    /// then granted 0 units, and what they leave is what was there before. Where a demand is refused, the
+    /// [penalty box](Demand::is_penalty_box) that follows it counts a refusal. An answer for each demand.
     fn take(&self, demands: Vec<Demand>) -> BoxFuture<Result<Vec<Answer>, StoreError>>;
 
     /// Takes what there is, up to the demand's units: a loan. Refused if there is nothing.

@@ -16,5 +16,6 @@ mod reply;
 mod report_only;
 mod require;
 mod route;
+mod several_limits;
 mod signed_url;
 mod verified_tokens;

@@ -64,9 +64,14 @@ fn take_together(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
             Err(_) => {}
         }
     }
-    drop(cells);
-    let said = |(ask, it): (&Ask<'_>, Judgment)| ask.said(it, at);
-    asks.iter().zip(judged).map(said).collect()
+    let said = |((ask, cell), judgment): ((&Ask<'_>, &Cell<'_>), Judgment)| {
+        let spared = refused && judgment.verdict.is_ok();
+        let units = if spared { 0 } else { ask.cost };
+        // What was not taken is still there.
+        let judgment = if spared { ask.judge(cell, at, 0) } else { judgment };
+        Said { quota: ask.quota, enforced: ask.enforced, answer: ask.answer(judgment, at, units) }
+    };
+    asks.iter().zip(&cells).zip(judged).map(said).collect()
 }
 
 /// The cells of all asks, in their order; locked in the order of their tables' ranks, so that no two requests wait
@@ -181,11 +186,6 @@ impl<'a> Ask<'a> {
             log.forget(at.now, self.quota.period());
             log.record(at.now, units);
         });
-    }
-
-    fn said(&self, judgment: Judgment, at: Moment) -> Said {
-        let answer = self.answer(judgment, at, self.cost);
-        Said { quota: self.quota, enforced: self.enforced, answer }
     }
 
     fn answer(&self, judgment: Judgment, at: Moment, units: u64) -> Answer {
