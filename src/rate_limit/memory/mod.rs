@@ -47,7 +47,7 @@ pub(super) fn take(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
 fn take_together(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
     let mut cells = lock(asks, at);
     let judge = |(ask, cell): (&Ask<'_>, &Cell<'_>)| ask.judge_take(cell, at, can_wait);
-    let mut judged: SmallVec<[Judgment; 2]> = asks.iter().zip(&cells).map(judge).collect();
+    let judged: SmallVec<[Judgment; 2]> = asks.iter().zip(&cells).map(judge).collect();
     let refused = asks.iter().zip(&judged).any(|(ask, it)| ask.enforced && it.verdict.is_err());
     for (index, (ask, cell)) in asks.iter().zip(&mut cells).enumerate() {
         match judged[index].verdict {
@@ -56,12 +56,7 @@ fn take_together(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
                 ask.charge(cell, at, counts.into());
             }
             Ok(admission) if !refused => ask.commit(cell, admission, at, ask.cost),
-            // It would have admitted: what is left is what there was.
-            Ok(_) => {
-                let Judgment { remaining, reset, .. } = ask.judge(cell, at, 0);
-                judged[index] = Judgment { remaining, reset, ..judged[index] };
-            }
-            Err(_) => {}
+            _ => {}
         }
     }
     let said = |((ask, cell), judgment): ((&Ask<'_>, &Cell<'_>), Judgment)| {
@@ -99,7 +94,8 @@ impl<'a> Ask<'a> {
             self.commit(&mut cell, admission, at, self.cost);
         }
         drop(cell);
-        self.said(judgment, at)
+        let answer = self.answer(judgment, at, self.cost);
+        Said { quota: self.quota, enforced: self.enforced, answer }
     }
 
     /// Takes what there is, up to the cost.
