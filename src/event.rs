@@ -3,10 +3,12 @@
 //! With feature `tracing`, each decision is an event with target `tower_gateway::decision`: `debug` for an
 //! admission, `info` for a refusal that is the client's doing or that is only reported, `warn` for one that is the
 //! gateway's. With feature
-//! `metrics`, it counts in `tower_gateway_decisions_total{layer, outcome, reason}`. With neither, these
-//! functions do nothing.
+//! `metrics`, it counts in `tower_gateway_decisions_total{layer, outcome, reason}`, and for each rate limit in
+//! `tower_gateway_rate_limit_total{policy, outcome}`. With neither, these functions do nothing.
 //!
 //! What a client sent appears escaped and cut; its fields, its query and its credentials do not appear.
+
+mod tally;
 
 #[cfg(feature = "metrics")]
 use metrics::{Key, Label, Level, Metadata};
@@ -15,6 +17,9 @@ use crate::{
     guard::{Guard, Head},
     rejection::Rejection,
 };
+
+#[allow(unused_imports, reason = "used by the concerns that have policies")]
+pub(crate) use tally::{Outcome, Tally};
 
 /// The target of decision events.
 #[cfg(feature = "tracing")]

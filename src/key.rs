@@ -31,6 +31,21 @@
 //!
 //! A key made of what the client can choose freely (a header, say) does not limit a client that changes it: pair
 //! it with an address or a subject.
+//!
+//! Where no request is at hand, as when an administrator asks what a client has left, `of` names it: the bytes are those
+//! that its requests have.
+//!
+//! ```
+//! use http::Request;
+//! use tower_gateway::{guard::Head, key::{self, Key, KeyWriter}};
+//!
+//! let request = Request::get("/").header("x-tenant", "acme").body(()).unwrap();
+//! let mut written = KeyWriter::new();
+//! (key::header("x-tenant"), key::shared()).write(Head::of(&request), &mut written);
+//!
+//! let acme = key::header("x-tenant").of(["acme"]).unwrap();
+//! assert_eq!(key::composite([acme, key::shared().of()]), written);
+//! ```
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -90,6 +105,11 @@ pub fn subject() -> Subject {
     Subject(())
 }
 
+/// The plan that the [`Identity`] is on: all who are on it count together.
+pub fn plan() -> Plan {
+    Plan(())
+}
+
 /// The pattern of the matched route, or of axum's (feature `axum`).
 pub fn route() -> Route {
     Route(())
@@ -118,6 +138,13 @@ pub fn shared() -> Shared {
     Shared(())
 }
 
+/// The key that a tuple of keys writes, of what each of them writes: see the [module docs](self).
+pub fn composite(parts: impl IntoIterator<Item = KeyWriter>) -> KeyWriter {
+    let mut key = KeyWriter::new();
+    parts.into_iter().for_each(|part| key.part(part.as_bytes()));
+    key
+}
+
 /// Made by [`client_ip()`].
 #[derive(Clone, Copy, Debug)]
 pub struct ClientIp {
@@ -132,14 +159,30 @@ impl ClientIp {
         self.ipv6_prefix = bits.min(128);
         self
     }
+
+    /// The key of the client at this address.
+    pub fn of(&self, address: IpAddr) -> KeyWriter {
+        written(|key| self.write_address(address.to_canonical(), key))
+    }
+
+    fn write_address(&self, address: IpAddr, key: &mut KeyWriter) {
+        match address {
+            IpAddr::V4(v4) => key.part(v4.octets()),
+            IpAddr::V6(v6) => key.part(masked(v6, self.ipv6_prefix).octets()),
+        }
+    }
+}
+
+/// What this writes.
+fn written(write: impl FnOnce(&mut KeyWriter)) -> KeyWriter {
+    let mut key = KeyWriter::new();
+    write(&mut key);
+    key
 }
 
 impl Key for ClientIp {
     fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
-        match client_ip::client_ip(head)? {
-            IpAddr::V4(v4) => key.part(v4.octets()),
-            IpAddr::V6(v6) => key.part(masked(v6, self.ipv6_prefix).octets()),
-        }
+        self.write_address(client_ip::client_ip(head)?, key);
         Some(())
     }
 }
@@ -153,9 +196,17 @@ fn masked(address: Ipv6Addr, prefix: u8) -> Ipv6Addr {
 #[derive(Clone, Copy, Debug)]
 pub struct Subject(());
 
-impl Key for Subject {
-    fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
-        let who = head.get::<Identity>().filter(|who| !who.subject().is_empty())?;
+impl Subject {
+    /// The key of this principal; `None` for one without a subject.
+    pub fn of(&self, who: &Identity) -> Option<KeyWriter> {
+        let mut key = KeyWriter::new();
+        self.write_identity(who, &mut key).map(|()| key)
+    }
+
+    fn write_identity(&self, who: &Identity, key: &mut KeyWriter) -> Option<()> {
+        if who.subject().is_empty() {
+            return None;
+        }
         key.part(who.scheme());
         key.part(who.issuer().unwrap_or_default());
         key.part(who.subject());
@@ -163,9 +214,40 @@ impl Key for Subject {
     }
 }
 
+impl Key for Subject {
+    fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
+        self.write_identity(head.get()?, key)
+    }
+}
+
+/// Made by [`plan`].
+#[derive(Clone, Copy, Debug)]
+pub struct Plan(());
+
+impl Plan {
+    /// The key of this plan.
+    pub fn of(&self, plan: &str) -> KeyWriter {
+        written(|key| key.part(plan))
+    }
+}
+
+impl Key for Plan {
+    fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
+        key.part(head.get::<Identity>()?.plan()?);
+        Some(())
+    }
+}
+
 /// Made by [`route`].
 #[derive(Clone, Copy, Debug)]
 pub struct Route(());
+
+impl Route {
+    /// The key of the route with this pattern.
+    pub fn of(&self, pattern: &str) -> KeyWriter {
+        written(|key| key.part(pattern))
+    }
+}
 
 impl Key for Route {
     fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
@@ -189,18 +271,37 @@ fn axum_pattern(_: Head<'_>) -> Option<&str> {
 #[derive(Clone, Debug)]
 pub struct Header(HeaderName);
 
+impl Header {
+    /// The key of a request whose fields of this name have these values, in their order; `None` for none.
+    pub fn of(&self, values: impl IntoIterator<Item: AsRef<[u8]>>) -> Option<KeyWriter> {
+        let mut key = KeyWriter::new();
+        write_all(values, &mut key).map(|()| key)
+    }
+}
+
+fn write_all(values: impl IntoIterator<Item: AsRef<[u8]>>, key: &mut KeyWriter) -> Option<()> {
+    let mut values = values.into_iter().peekable();
+    values.peek()?;
+    values.for_each(|value| key.part(value));
+    Some(())
+}
+
 impl Key for Header {
     fn write(&self, head: Head<'_>, key: &mut KeyWriter) -> Option<()> {
-        let mut values = head.headers().get_all(&self.0).iter().peekable();
-        values.peek()?;
-        values.for_each(|value| key.part(value));
-        Some(())
+        write_all(head.headers().get_all(&self.0), key)
     }
 }
 
 /// Made by [`shared`].
 #[derive(Clone, Copy, Debug)]
 pub struct Shared(());
+
+impl Shared {
+    /// The key of all requests.
+    pub fn of(&self) -> KeyWriter {
+        written(|key| key.part([]))
+    }
+}
 
 impl Key for Shared {
     fn write(&self, _: Head<'_>, key: &mut KeyWriter) -> Option<()> {
@@ -235,6 +336,40 @@ composite!(A, B, C, D);
 mod tests {
     use super::*;
     use http::Request;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_key_is_named_as_its_requests_write_it(
+            address: IpAddr, prefix: u8, values in proptest::collection::vec("[ -~]{0,40}", 0..4),
+            subject in "\\PC{0,30}", issuer: Option<String>, plan: String, pattern: String,
+        ) {
+            let who = Identity::new("jwt", subject).with_plan(plan.clone());
+            let who = issuer.into_iter().fold(who, Identity::with_issuer);
+            let mut request = Request::builder()
+                .extension(crate::client_ip::ClientIp::new(address))
+                .extension(MatchedRoute::new(pattern.as_str()))
+                .extension(who.clone());
+            for value in &values {
+                request = request.header("x-tenant", value);
+            }
+            let request = request.body(()).unwrap();
+            let by_address = client_ip().ipv6_prefix(prefix);
+            let tenant = header("x-tenant");
+            prop_assert_eq!(of(by_address, &request), Some(by_address.of(address)));
+            prop_assert_eq!(of(subject_of(), &request), subject_of().of(&who));
+            prop_assert_eq!(of(super::plan(), &request), Some(super::plan().of(&plan)));
+            prop_assert_eq!(of(route(), &request), Some(route().of(&pattern)));
+            prop_assert_eq!(of(tenant.clone(), &request), tenant.of(&values));
+            let all = [Some(by_address.of(address)), tenant.of(&values), Some(shared().of())];
+            let all = all.into_iter().collect::<Option<Vec<_>>>().map(composite);
+            prop_assert_eq!(of((by_address, tenant, shared()), &request), all);
+        }
+    }
+
+    fn subject_of() -> Subject {
+        subject()
+    }
 
     fn of(key: impl Key, request: &Request<()>) -> Option<KeyWriter> {
         let mut writer = KeyWriter::new();

@@ -2,84 +2,70 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use http::{Request, Response};
 use smallvec::SmallVec;
 
 use super::{
-    fields::{Fields, Stamp},
+    book::{Book, Kept},
+    fields::Stamp,
     legacy::Legacy,
-    limit::{Limit, Named},
-    memory::{self, Ask, table::Table},
+    memory::{self, Ask},
     ruling::{Ruling, Said},
+    settle::ResponseHead,
+    settling::{Account, Reservation, Settling},
     sharing::{Sharing, Taken},
-    store::{Demand, StoreError},
-    timeline::Timeline,
-    waiting::{Place, WaitingRoom},
+    store::StoreError,
+    waiting::Place,
 };
 use crate::{
-    clock::Clock,
-    event,
+    body::Watch,
+    event::{self, Outcome},
     guard::{Guard, Head, Pass, Verdict},
     rejection::{Reason, Rejection},
 };
 
 /// The limits of a layer, and all that they have counted.
-pub struct Limits(Arc<Book>);
+pub struct Limits(Arc<ArcSwap<Book>>);
 
-struct Book {
-    limits: Vec<Kept>,
-    timeline: Timeline,
-    sharing: Option<Sharing>,
-    room: Arc<WaitingRoom>,
-    /// Whether `X-RateLimit` fields are sent.
-    legacy: bool,
-}
-
-/// A limit, and what is kept for it.
-pub(super) struct Kept {
-    limit: Limit,
-    name: Arc<str>,
-    table: Table,
-    fields: Option<Fields>,
-}
-
-impl Kept {
-    pub(super) fn new(limit: Limit, max_keys: usize, fields: bool) -> Self {
-        let fields = fields.then(|| Fields::new(limit.label(), limit.unit_label(), limit.usual()));
-        Self { table: Table::new(max_keys), fields, name: limit.label().into(), limit }
+impl Limits {
+    pub(super) fn new(book: Book) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(book)))
     }
 
-    /// What the request asks of this limit, where it is kept here.
-    fn ask(&self, head: Head<'_>, key: &Named) -> Ask<'_> {
-        let quota = self.limit.quota(head);
-        Ask {
-            table: &self.table,
-            key: self.table.fingerprint(quota.kind(), key.bytes()),
-            quota,
-            cost: self.limit.units(head),
-            enforced: self.limit.is_enforced(),
+    /// What a request is judged by; replaced whole.
+    pub(super) fn book(&self) -> &Arc<ArcSwap<Book>> {
+        &self.0
+    }
+}
+
+/// What is asked for a request.
+#[derive(Default)]
+struct Asking {
+    asked: SmallVec<[Asked; 4]>,
+    reservations: Vec<Reservation>,
+}
+
+/// Who is asked: the limit at this place in the layer, or its penalty box.
+#[derive(Clone, Copy)]
+struct Asked {
+    place: usize,
+    penalty: bool,
+}
+
+impl Asking {
+    /// The limit is asked, and its penalty box behind it.
+    fn push(&mut self, place: usize, kept: &Kept) {
+        self.asked.push(Asked { place, penalty: false });
+        if kept.penalty.is_some() {
+            self.asked.push(Asked { place, penalty: true });
         }
     }
 
-    /// What the request asks of this limit, where others keep it.
-    fn demand(&self, head: Head<'_>, key: Named) -> Demand {
-        let (quota, units) = (self.limit.quota(head), self.limit.units(head));
-        Demand::new(Arc::clone(&self.name), key, quota, units, self.limit.is_enforced())
-    }
-}
-
-/// The limits that count a request, by their places in the layer.
-type Counting = SmallVec<[usize; 4]>;
-
-impl Limits {
-    pub(super) fn new(
-        limits: Vec<Kept>,
-        sharing: Option<Sharing>,
-        clock: Clock,
-        room: Arc<WaitingRoom>,
-        legacy: bool,
-    ) -> Self {
-        Self(Arc::new(Book { limits, timeline: Timeline::of(clock), sharing, room, legacy }))
+    /// What the limit that is asked next takes will be settled.
+    fn reserve(&mut self, kept: &Arc<Kept>, account: Account) {
+        let answer = self.asked.len();
+        self.reservations.push(Reservation::new(Arc::clone(kept), account, answer));
     }
 }
 
@@ -88,38 +74,72 @@ impl Guard for Limits {
     type Pass = Counted;
 
     fn check(&self, head: Head<'_>) -> Verdict<Counted> {
-        match &self.0.sharing {
-            None => self.0.take(head).unwrap_or_else(Verdict::refuse),
-            Some(sharing) => self.share(sharing, head).unwrap_or_else(Verdict::refuse),
+        let book = self.0.load();
+        match &book.sharing {
+            None => take(&book, head).unwrap_or_else(Verdict::refuse),
+            Some(sharing) => share(&book, sharing, head).unwrap_or_else(Verdict::refuse),
         }
     }
 }
 
-impl Limits {
-    /// Asks those who keep the limits for many nodes.
-    fn share(&self, sharing: &Sharing, head: Head<'_>) -> Result<Verdict<Counted>, Rejection> {
-        let (mut counting, mut demands) = (Counting::new(), Vec::new());
-        for (place, kept) in self.0.limits.iter().enumerate() {
-            if let Some(key) = kept.limit.key(head)? {
-                demands.push(kept.demand(head, key));
-                counting.push(place);
+/// Takes what the request costs from the limits that are kept here.
+fn take(book: &Arc<Book>, head: Head<'_>) -> Result<Verdict<Counted>, Rejection> {
+    let (mut asking, mut asks) = (Asking::default(), SmallVec::<[Ask<'_>; 2]>::new());
+    for (place, kept) in book.limits.iter().enumerate() {
+        if let Some(key) = kept.limit.key(head)? {
+            let ask = kept.ask(head, &key);
+            if kept.limit.settlement().is_some() {
+                asking.reserve(kept, Account::Here { key: ask.key, quota: ask.quota });
             }
+            asks.push(ask);
+            asks.extend(kept.penalty_ask(&key));
+            asking.push(place, kept);
         }
-        if demands.is_empty() {
-            return Ok(Verdict::admit(Counted::default()));
-        }
-        let book = Arc::clone(&self.0);
-        Ok(match sharing.take(demands) {
-            Taken::Now(ruling) => book.answer(&counting, ruling.map_err(undecided)?, None),
-            Taken::Later(ruling) => Verdict::later(async move {
-                let ruling = ruling.await.map_err(undecided)?;
-                match book.answer(&counting, ruling, None) {
-                    Verdict::Now(decision) => decision,
-                    Verdict::Later(decision) => decision.await,
-                }
-            }),
-        })
     }
+    if asks.is_empty() {
+        return Ok(Verdict::admit(Counted::default()));
+    }
+    let wall = asks.iter().any(|ask| ask.quota.reads_the_wall());
+    // Before anything is spent: who has no place to wait is refused, and spends nothing.
+    let delays = asks.iter().any(|ask| ask.quota.delays());
+    let place = delays.then(|| book.room.enter()).flatten();
+    let ruling = memory::take(&asks, book.timeline.moment(wall), place.is_some() || !delays);
+    Ok(answer(book, asking, ruling, place))
+}
+
+/// Asks those who keep the limits for many nodes.
+fn share(
+    book: &Arc<Book>,
+    sharing: &Sharing,
+    head: Head<'_>,
+) -> Result<Verdict<Counted>, Rejection> {
+    let (mut asking, mut demands) = (Asking::default(), Vec::new());
+    for (place, kept) in book.limits.iter().enumerate() {
+        if let Some(key) = kept.limit.key(head)? {
+            let penalty = kept.penalty_demand(&key);
+            let demand = kept.demand(head, key);
+            if kept.limit.settlement().is_some() {
+                asking.reserve(kept, Account::Shared(Box::new(demand.clone())));
+            }
+            demands.push(demand);
+            demands.extend(penalty);
+            asking.push(place, kept);
+        }
+    }
+    if demands.is_empty() {
+        return Ok(Verdict::admit(Counted::default()));
+    }
+    let book = Arc::clone(book);
+    Ok(match sharing.take(demands) {
+        Taken::Now(ruling) => answer(&book, asking, ruling.map_err(undecided)?, None),
+        Taken::Later(ruling) => Verdict::later(async move {
+            let ruling = ruling.await.map_err(undecided)?;
+            match answer(&book, asking, ruling, None) {
+                Verdict::Now(decision) => decision,
+                Verdict::Later(decision) => decision.await,
+            }
+        }),
+    })
 }
 
 /// The limits cannot be asked.
@@ -128,101 +148,119 @@ fn undecided(error: StoreError) -> Rejection {
         .caused_by(error)
 }
 
+/// What becomes of the request, which may have a place to wait.
+fn answer(
+    book: &Arc<Book>,
+    asking: Asking,
+    ruling: Ruling,
+    place: Option<Place>,
+) -> Verdict<Counted> {
+    let delay = ruling.delay();
+    let waits = ruling.refusal().is_none() && !delay.is_zero();
+    let place = if waits { place.or_else(|| book.room.enter()) } else { None };
+    let ruling = if waits && place.is_none() { ruling.without_waiting() } else { ruling };
+    book.count(&asking.asked, &ruling);
+    if let Some(wait) = ruling.refusal() {
+        return Verdict::refuse(book.refusal(&asking.asked, &ruling, wait));
+    }
+    let counted = Counted {
+        stamps: book.stamps(&asking.asked, &ruling),
+        legacy: book.legacy(&ruling),
+        reports: book.reports(&asking.asked, &ruling),
+        settling: Settling::of(book, asking.reservations, &ruling),
+    };
+    match place {
+        None => Verdict::admit(counted),
+        Some(place) => {
+            let turn = book.timeline.clock().sleep(delay);
+            Verdict::later(async move {
+                turn.await;
+                drop(place);
+                Ok(counted)
+            })
+        }
+    }
+}
+
 impl Book {
-    /// Takes what the request costs from the limits that are kept here.
-    fn take(&self, head: Head<'_>) -> Result<Verdict<Counted>, Rejection> {
-        let (mut counting, mut asks) = (Counting::new(), SmallVec::<[Ask<'_>; 2]>::new());
-        for (place, kept) in self.limits.iter().enumerate() {
-            if let Some(key) = kept.limit.key(head)? {
-                asks.push(kept.ask(head, &key));
-                counting.push(place);
-            }
-        }
-        if asks.is_empty() {
-            return Ok(Verdict::admit(Counted::default()));
-        }
-        let wall = asks.iter().any(|ask| ask.quota.reads_the_wall());
-        // Before anything is spent: who has no place to wait is refused, and spends nothing.
-        let delays = asks.iter().any(|ask| ask.quota.delays());
-        let place = delays.then(|| self.room.enter()).flatten();
-        let ruling = memory::take(&asks, self.timeline.moment(wall), place.is_some() || !delays);
-        Ok(self.answer(&counting, ruling, place))
+    /// Each limit that counts, and what it said; behind it, its penalty box.
+    fn said<'a>(
+        &'a self,
+        asked: &'a [Asked],
+        ruling: &'a Ruling,
+    ) -> impl Iterator<Item = (&'a Kept, bool, &'a Said)> {
+        let said = asked.iter().zip(ruling.said());
+        said.map(|(asked, said)| (&*self.limits[asked.place], asked.penalty, said))
     }
 
-    /// What becomes of the request, which may have a place to wait.
-    fn answer(
-        &self,
-        counting: &Counting,
-        ruling: Ruling,
-        place: Option<Place>,
-    ) -> Verdict<Counted> {
-        let delay = ruling.delay();
-        let waits = ruling.refusal().is_none() && !delay.is_zero();
-        let place = if waits { place.or_else(|| self.room.enter()) } else { None };
-        let ruling = if waits && place.is_none() { ruling.without_waiting() } else { ruling };
-        if let Some(wait) = ruling.refusal() {
-            return Verdict::refuse(self.refusal(counting, &ruling, wait));
+    /// Counts what became of the request under each limit.
+    fn count(&self, asked: &[Asked], ruling: &Ruling) {
+        let goes_on = ruling.refusal().is_none();
+        let mut said = self.said(asked, ruling).peekable();
+        while let Some((kept, _, limit)) = said.next() {
+            let penalty = said.next_if(|(_, penalty, _)| *penalty).map(|(_, _, said)| said);
+            let outcome = outcome(limit, penalty, goes_on);
+            let outcome = match outcome {
+                Some(Outcome::Refused | Outcome::Banned) if self.terms.report_only => {
+                    Some(Outcome::Reported)
+                }
+                outcome => outcome,
+            };
+            outcome.into_iter().for_each(|it| kept.tally.count(it));
         }
-        let counted = Counted {
-            stamps: self.stamps(counting, &ruling),
-            legacy: self.legacy(&ruling),
-            reports: self.reports(counting, &ruling),
-        };
-        match place {
-            None => Verdict::admit(counted),
-            Some(place) => {
-                let turn = self.timeline.clock().sleep(delay);
-                Verdict::later(async move {
-                    turn.await;
-                    drop(place);
-                    Ok(counted)
-                })
-            }
-        }
+    }
+
+    /// Penalty boxes have no fields but when they refuse.
+    fn stamps(&self, asked: &[Asked], ruling: &Ruling) -> Stamps {
+        let shown =
+            self.said(asked, ruling).filter(|(_, penalty, said)| !penalty || said.refuses());
+        shown.filter_map(|(kept, penalty, said)| Some(kept.fields(penalty)?.stamp(said))).collect()
     }
 
     fn legacy(&self, ruling: &Ruling) -> Option<Legacy> {
-        self.legacy.then(|| Legacy::of(ruling)).flatten()
-    }
-
-    /// Each limit that counts, and what it said.
-    fn said<'a>(
-        &'a self,
-        counting: &'a Counting,
-        ruling: &'a Ruling,
-    ) -> impl Iterator<Item = (&'a Kept, &'a Said)> {
-        counting.iter().map(|&place| &self.limits[place]).zip(ruling.said())
-    }
-
-    fn stamps(&self, counting: &Counting, ruling: &Ruling) -> Stamps {
-        let said = self.said(counting, ruling);
-        said.filter_map(|(kept, said)| Some(kept.fields.as_ref()?.stamp(said))).collect()
+        self.terms.legacy.then(|| Legacy::of(ruling)).flatten()
     }
 
     /// What limits that only report would have refused.
-    fn reports(&self, counting: &Counting, ruling: &Ruling) -> Vec<Rejection> {
-        let would = self.said(counting, ruling).filter(|(_, said)| !said.enforced);
-        let report = |(kept, said): (&Kept, &Said)| {
+    fn reports(&self, asked: &[Asked], ruling: &Ruling) -> Vec<Rejection> {
+        let would = self.said(asked, ruling).filter(|(_, _, said)| !said.enforced);
+        let report = |(kept, penalty, said): (&Kept, bool, &Said)| {
             let wait = said.answer.verdict.err()?;
-            Some(kept.named(limited(wait)))
+            Some(kept.named(limited(wait), penalty))
         };
         would.filter_map(report).collect()
     }
 
     /// The refusal by those that refuse.
-    fn refusal(&self, counting: &Counting, ruling: &Ruling, wait: Option<Duration>) -> Rejection {
-        let refusing = self.said(counting, ruling).filter(|(_, said)| said.refuses());
-        let no = refusing.fold(limited(wait), |no, (kept, _)| kept.named(no));
-        let fields = self.stamps(counting, ruling).into_iter().flat_map(Stamp::into_fields);
-        let fields = fields.chain(self.legacy(ruling).into_iter().flat_map(Legacy::into_fields));
+    fn refusal(&self, asked: &[Asked], ruling: &Ruling, wait: Option<Duration>) -> Rejection {
+        // A ban outlasts what its limit says, and so is named first.
+        let by = |boxes| {
+            self.said(asked, ruling).filter(move |(_, it, said)| *it == boxes && said.refuses())
+        };
+        let refusing = by(true).chain(by(false));
+        let no = refusing.fold(limited(wait), |no, (kept, penalty, _)| kept.named(no, penalty));
+        let fields = self.stamps(asked, ruling).into_iter().flat_map(Stamp::into_fields);
+        let legacy = self.legacy(ruling);
+        let fields = fields.chain(legacy.into_iter().flat_map(Legacy::into_fields));
         fields.fold(no, |no, (name, value)| no.with_header(name, value))
     }
 }
 
 impl Kept {
-    /// A refusal by this limit.
-    fn named(&self, no: Rejection) -> Rejection {
-        no.with_member("policy", &*self.name)
+    /// A refusal by this limit, or by its penalty box.
+    fn named(&self, no: Rejection, penalty: bool) -> Rejection {
+        no.with_member("policy", &**self.policy(penalty))
+    }
+}
+
+/// What became of a request under one limit; nothing, if others refused it.
+fn outcome(limit: &Said, penalty: Option<&Said>, goes_on: bool) -> Option<Outcome> {
+    let refuses = |said: &Said| said.answer.verdict.is_err();
+    match (refuses(limit), penalty.is_some_and(refuses)) {
+        (false, false) => goes_on.then_some(Outcome::Admitted),
+        _ if !limit.enforced => Some(Outcome::Reported),
+        (_, true) => Some(Outcome::Banned),
+        (true, false) => Some(Outcome::Refused),
     }
 }
 
@@ -235,19 +273,20 @@ fn limited(wait: Option<Duration>) -> Rejection {
 
 impl fmt::Debug for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.limits.iter().map(|kept| &kept.limit)).finish()
+        f.debug_list().entries(self.0.load().limits.iter().map(|kept| &kept.limit)).finish()
     }
 }
 
 type Stamps = SmallVec<[Stamp; 1]>;
 
-/// A request that was counted: stamps on the response what is left.
+/// A request that was counted: stamps on the response what is left, and settles what it cost.
 #[derive(Default)]
 pub struct Counted {
     stamps: Stamps,
     legacy: Option<Legacy>,
     /// By limits that only report.
     reports: Vec<Rejection>,
+    settling: Option<Box<Settling>>,
 }
 
 impl Pass for Counted {
@@ -258,12 +297,20 @@ impl Pass for Counted {
     }
 
     fn leave<B>(&mut self, response: &mut Response<B>) {
+        if let Some(settling) = &mut self.settling {
+            settling.see(ResponseHead::of(response, 0));
+        }
         for stamp in self.stamps.drain(..) {
             stamp.append_to(response.headers_mut());
         }
         if let Some(legacy) = self.legacy.take() {
             legacy.write(response.headers_mut());
         }
+    }
+
+    fn watch(&mut self) -> Option<Box<dyn Watch>> {
+        let settling = self.settling.take().filter(|it| it.is_metering())?;
+        Some(settling)
     }
 }
 

@@ -3,11 +3,12 @@ use std::fmt;
 use tower_layer::Layer;
 
 use super::{
-    guard::{Kept, Limits},
+    book::{Book, Terms},
+    guard::Limits,
+    handle::LimitsHandle,
     limit::Limit,
     quota::QuotaSource,
     sharing::Sharing,
-    waiting::WaitingRoom,
 };
 use crate::{
     clock::Clock,
@@ -28,10 +29,7 @@ pub struct RateLimitLayer {
 #[derive(Clone, Debug)]
 struct Settings {
     limits: Vec<Limit>,
-    max_keys: usize,
-    max_waiting: usize,
-    fields: bool,
-    legacy: bool,
+    terms: Terms,
     sharing: Option<Sharing>,
     clock: Clock,
 }
@@ -50,10 +48,7 @@ impl RateLimitLayer {
     pub fn of(limit: Limit) -> Self {
         let settings = Settings {
             limits: vec![limit],
-            max_keys: 1_000_000,
-            max_waiting: 10_000,
-            fields: true,
-            legacy: false,
+            terms: Terms::default(),
             sharing: None,
             clock: Clock::default(),
         };
@@ -71,7 +66,7 @@ impl RateLimitLayer {
     /// How many keys each limit keeps apart. Default: 1,000,000, which take 67 MiB once they have come. At most 2²⁸.
     #[must_use]
     pub fn max_keys(self, max_keys: usize) -> Self {
-        self.set(|it| it.max_keys = max_keys)
+        self.set(|it| it.terms.max_keys = max_keys)
     }
 
     /// How many requests may wait for their turn at a [leaky bucket](super::Quota::leaky_bucket), over all limits and
@@ -79,7 +74,7 @@ impl RateLimitLayer {
     /// limits are [shared](Self::shared), its turn is spent, because the store has said yes before.
     #[must_use]
     pub fn max_waiting(self, max_waiting: usize) -> Self {
-        self.set(|it| it.max_waiting = max_waiting)
+        self.set(|it| it.terms.max_waiting = max_waiting)
     }
 
     /// Shares all limits of this layer with other nodes. Default: each process counts for itself.
@@ -91,7 +86,7 @@ impl RateLimitLayer {
     /// Sends no `RateLimit` fields, for those who would rather not tell. `Retry-After` stays.
     #[must_use]
     pub fn hide_fields(self) -> Self {
-        self.set(|it| it.fields = false)
+        self.set(|it| it.terms.fields = false)
     }
 
     /// Sends `X-RateLimit-Limit`, `-Remaining` and `-Reset` too, for clients that know nothing newer: what the limit
@@ -99,7 +94,7 @@ impl RateLimitLayer {
     /// and with Envoy and Kong, and not a date. Of several layers in a stack, the one with less left has its say.
     #[must_use]
     pub fn legacy_fields(self) -> Self {
-        self.set(|it| it.legacy = true)
+        self.set(|it| it.terms.legacy = true)
     }
 
     /// The clock by which time passes. Default: the system's.
@@ -112,7 +107,14 @@ impl RateLimitLayer {
     /// [`Limit::report_only`].
     #[must_use]
     pub fn report_only(self) -> Self {
-        Self { guard: self.guard.report_only(), ..self }
+        let this = self.set(|it| it.terms.report_only = true);
+        Self { guard: this.guard.report_only(), ..this }
+    }
+
+    /// For administrators and tests: what keys have left, credit and bans; and to replace the limits while requests
+    /// are served. Of this layer as it is now, of its clones and of all services that they make.
+    pub fn handle(&self) -> LimitsHandle {
+        LimitsHandle::new(self.guard.guard().book())
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -124,23 +126,9 @@ impl RateLimitLayer {
 
 impl Settings {
     fn guard(&self) -> Limits {
-        let mut names = Vec::new();
-        let kept = self.limits.iter().map(|limit| {
-            let limit = limit.clone().name(unique(limit.label(), &mut names));
-            Kept::new(limit, self.max_keys, self.fields)
-        });
-        let room = WaitingRoom::new(self.max_waiting);
-        Limits::new(kept.collect(), self.sharing.clone(), self.clock.clone(), room, self.legacy)
+        let Self { limits, terms, sharing, clock } = self.clone();
+        Limits::new(Book::new(limits, terms, sharing, clock))
     }
-}
-
-/// The name, or one that no other limit of the layer has.
-fn unique(name: &str, taken: &mut Vec<String>) -> String {
-    let numbered = (2..).map(|n| format!("{name}-{n}"));
-    let mut names = std::iter::once(name.to_owned()).chain(numbered);
-    let free = names.find(|it| !taken.contains(it)).expect("there is always another number");
-    taken.push(free.clone());
-    free
 }
 
 impl<S> Layer<S> for RateLimitLayer {

@@ -2,7 +2,11 @@
 
 use std::{any::type_name, borrow::Cow, fmt, sync::Arc};
 
-use super::quota::{Quota, QuotaSource};
+use super::{
+    penalty::Penalty,
+    quota::{Quota, QuotaSource},
+    settle::Settle,
+};
 use crate::{
     guard::Head,
     key::{Key, KeyWriter},
@@ -30,6 +34,8 @@ pub struct Limit {
     missing: MissingKey,
     cost: Option<Arc<Cost>>,
     exempt: Option<Arc<Exempt>>,
+    settlement: Option<Arc<dyn Settle + Send + Sync>>,
+    penalty: Option<Penalty>,
     report_only: bool,
 }
 
@@ -66,6 +72,8 @@ impl Limit {
             missing: MissingKey::default(),
             cost: None,
             exempt: None,
+            settlement: None,
+            penalty: None,
             report_only: false,
         }
     }
@@ -107,13 +115,27 @@ impl Limit {
         Self { cost: Some(Arc::new(cost)), ..self }
     }
 
+    /// What a request cost in the end, in the place of what was [taken](Self::cost) when it was admitted. Default: that
+    /// stands. See [`settle`](super::settle).
+    #[must_use]
+    pub fn settle(self, settle: impl Settle + Send + Sync + 'static) -> Self {
+        Self { settlement: Some(Arc::new(settle)), ..self }
+    }
+
+    /// Bans for a time who is refused too often. Default: nobody is banned. See [`Penalty`].
+    #[must_use]
+    pub fn penalty(self, penalty: Penalty) -> Self {
+        Self { penalty: Some(penalty), ..self }
+    }
+
     /// Requests that this limit does not see: health checks, networks of your own. Default: none.
     #[must_use]
     pub fn exempt(self, exempt: impl Fn(Head<'_>) -> bool + Send + Sync + 'static) -> Self {
         Self { exempt: Some(Arc::new(exempt)), ..self }
     }
 
-    /// Counts and refuses nobody: to see in events and metrics, as outcome `reported`, what it would refuse.
+    /// Counts and refuses nobody: to see in events and metrics, as outcome `reported`, what it would refuse. Its
+    /// [penalty](Self::penalty) counts too, and bans nobody.
     #[must_use]
     pub fn report_only(self) -> Self {
         Self { report_only: true, ..self }
@@ -129,6 +151,14 @@ impl Limit {
 
     pub(super) fn usual(&self) -> Option<Quota> {
         self.quotas.usual()
+    }
+
+    pub(super) fn settlement(&self) -> Option<&(dyn Settle + Send + Sync)> {
+        self.settlement.as_deref()
+    }
+
+    pub(super) fn penalty_quota(&self) -> Option<Quota> {
+        self.penalty.map(Penalty::quota)
     }
 
     pub(super) fn is_enforced(&self) -> bool {
@@ -190,6 +220,7 @@ impl fmt::Debug for Limit {
             .field("key", &self.key_type)
             .field("quota", &self.quotas.usual())
             .field("missing_key", &self.missing)
+            .field("penalty", &self.penalty)
             .field("report_only", &self.report_only)
             .finish_non_exhaustive()
     }

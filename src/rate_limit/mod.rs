@@ -40,7 +40,20 @@
 //! admitted. `RateLimit-Policy: "default";q=20;w=2` says that the bucket holds 20 and refills in 2 seconds,
 //! `RateLimit: "default";r=19;t=1` that 19 are left and that the bucket is full in 1 second
 //! (draft-ietf-httpapi-ratelimit-headers-11, on admitted responses too). Several limits in a stack each append
-//! their own; give each a [`name`](RateLimitLayer::name).
+//! their own; give each a [`name`](Limit::name).
+//!
+//! # What a request costs, and who is banned
+//!
+//! A limit's [`cost`](Limit::cost) is known when a request comes; [`settle`] corrects it by the response: bytes, tokens
+//! of a language model, failed logins only. A [`Penalty`] bans for a time who is refused too often.
+//!
+//! # While it runs
+//!
+//! [`RateLimitLayer::handle`] shows what a key has left, tops it up, lifts bans, and replaces the limits without
+//! losing counts. With feature `metrics`, each limit counts in `tower_gateway_rate_limit_total{policy, outcome}`, where
+//! the policy is its name and the outcome `admitted`, `refused`, `banned`, `reported` (it would have refused, and only
+//! reports) or `unsettled` (a final cost that did not reach the [store](Store)). A request that others refuse counts for
+//! those that refuse it, and for no other.
 //!
 //! # Memory
 //!
@@ -61,16 +74,22 @@
 //! a route's service, or on an axum `Router`.
 
 mod algorithm;
+mod background;
+mod book;
 mod calendar;
 pub mod concurrency;
 mod fields;
 mod guard;
+mod handle;
 mod layer;
 mod legacy;
 mod limit;
 mod memory;
+mod penalty;
 mod quota;
 mod ruling;
+pub mod settle;
+mod settling;
 mod sharing;
 mod store;
 mod timeline;
@@ -78,9 +97,11 @@ mod waiting;
 
 pub use concurrency::ConcurrencyLimitLayer;
 pub use guard::{Counted, Limits};
+pub use handle::{LimitHandle, LimitsHandle};
 pub use layer::RateLimitLayer;
 pub use limit::{Limit, MissingKey};
 pub use memory::MemoryStore;
+pub use penalty::Penalty;
 pub use quota::{Plans, Quota, QuotaSource};
 pub use sharing::Sharing;
 pub use store::{Answer, Demand, Receipt, Store, StoreError};

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use super::{limit::Named, quota::Quota};
+use super::{algorithm, limit::Named, quota::Quota};
 use crate::guard::BoxFuture;
 
 /// Keeps the counts of limits for several nodes.
@@ -13,7 +13,8 @@ use crate::guard::BoxFuture;
 pub trait Store: Send + Sync + 'static {
     /// Takes from all demands, or from none if one that is [enforced](Demand::is_enforced) is refused: the others are
     /// then granted 0 units, and what they leave is what was there before. Where a demand is refused, the
-    /// [penalty box](Demand::is_penalty_box) that follows it counts a refusal. An answer for each demand.
+    /// [penalty box](Demand::is_penalty_box) that follows it counts a refusal, enforced or not, and answers as it
+    /// then stands: the refusal that brings a ban is told of it. An answer for each demand.
     fn take(&self, demands: Vec<Demand>) -> BoxFuture<Result<Vec<Answer>, StoreError>>;
 
     /// Takes what there is, up to the demand's units: a loan. Refused if there is nothing.
@@ -22,7 +23,8 @@ pub trait Store: Send + Sync + 'static {
     /// Takes the units of each demand whether they are there or not: what is not there becomes a debt.
     fn charge(&self, demands: Vec<Demand>) -> BoxFuture<Result<(), StoreError>>;
 
-    /// Gives units back that were taken under this receipt. What has been forgotten since is not given back.
+    /// Gives units back that were taken under this receipt. What has been forgotten since is not given back. Under
+    /// [`Receipt::LATEST`], what was taken last is given back first.
     fn refund(&self, demands: Vec<(Demand, Receipt)>) -> BoxFuture<Result<(), StoreError>>;
 
     /// Says what a demand would be answered, and takes nothing.
@@ -171,6 +173,9 @@ impl Answer {
 pub struct Receipt(u64);
 
 impl Receipt {
+    /// Of whatever was taken last: for credit that nobody has paid for.
+    pub const LATEST: Self = Self(algorithm::LATEST);
+
     /// A store's word.
     pub fn new(word: u64) -> Self {
         Self(word)

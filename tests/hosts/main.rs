@@ -4,5 +4,6 @@
 mod support;
 
 mod axum;
+mod grpc_costs;
 mod hyper;
 mod tonic;

@@ -12,6 +12,7 @@ mod introspection;
 mod jwt;
 mod key_rotation;
 mod rate_limit;
+mod rate_limit_policy;
 mod reply;
 mod report_only;
 mod require;

@@ -3,7 +3,7 @@
 //! The state is when its window ends, on the monotonic line, and what it has counted. So a wall clock that is set
 //! back opens no new window; one that is set forward by more than half a period does.
 
-use super::{Judgment, State};
+use super::{Judgment, LATEST, State};
 
 /// The judgment on a request of `cost`, where the wall clock's window has `left` nanoseconds to go.
 pub(crate) fn judge(
@@ -43,7 +43,7 @@ pub(crate) fn charge(state: State, now: u64, left: u64, units: u64, period: u64)
 
 /// The state after `units`, taken in the window that ends at `end`, were given back.
 pub(crate) fn refund(state: State, units: u64, end: u64) -> State {
-    match state.rest == end {
+    match state.rest == end || end == LATEST {
         true => State { word: state.word.saturating_sub(units), ..state },
         false => state,
     }
@@ -81,6 +81,7 @@ mod tests {
         assert_eq!(refund(state, 2, 200).word, 1);
         assert_eq!(refund(state, 9, 200).word, 0);
         assert_eq!(refund(state, 2, 100), state);
+        assert_eq!(refund(state, 2, LATEST).word, 1, "whichever it is");
         assert_eq!(charge(state, 150, 50, 9, 100), State { rest: 200, word: 12 });
     }
 }

@@ -144,6 +144,9 @@ pub(super) fn refund(quota: Quota, state: State, at: Moment, units: u64, receipt
     }
 }
 
+/// The receipt of whatever was taken last.
+pub(super) const LATEST: u64 = u64::MAX;
+
 /// Under which what was just taken can be given back, by the state that it left: the window that it belongs to.
 pub(super) fn receipt(quota: Quota, state: State, at: Moment) -> u64 {
     match quota.algorithm() {

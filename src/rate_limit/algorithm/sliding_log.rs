@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Judgment, State};
+use super::{Judgment, LATEST, State};
 
 /// When the requests of a key were admitted, and what each took; the oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,12 +36,28 @@ impl Log {
         }
     }
 
-    /// Gives back what was taken at this time.
+    /// Gives back what was taken at this time, or the last of it.
     pub(crate) fn refund(&mut self, taken_at: u64, units: u64) {
-        if let Some((_, taken)) = self.entries.iter_mut().find(|(at, _)| *at == taken_at) {
-            let units = units.min(*taken);
-            *taken -= units;
-            self.total -= units;
+        if taken_at == LATEST {
+            return self.refund_latest(units);
+        }
+        let Ok(index) = self.entries.binary_search_by_key(&taken_at, |(at, _)| *at) else { return };
+        let (_, taken) = &mut self.entries[index];
+        let back = units.min(*taken);
+        *taken -= back;
+        self.total -= back;
+        // What took nothing is not remembered: or who is given all back would fill the memory.
+        if *taken == 0 {
+            self.entries.remove(index);
+        }
+    }
+
+    fn refund_latest(&mut self, mut units: u64) {
+        while units > 0
+            && let Some(&(at, taken)) = self.entries.back()
+        {
+            self.refund(at, units);
+            units = units.saturating_sub(taken);
         }
     }
 
@@ -120,7 +136,23 @@ mod tests {
         assert_eq!(log.total, 1);
         log.refund(10, 2);
         assert_eq!(log.total, 1, "that one is forgotten");
+        log.record(40, 3);
+        log.refund(LATEST, 2);
+        assert_eq!(log.total, 2, "of the last");
+        log.refund(LATEST, u64::MAX);
+        assert_eq!(log.total, 0);
         log.forget(u64::MAX, 100);
+        assert_eq!(log, Log::default());
+    }
+
+    #[test]
+    fn what_is_given_back_leaves_no_trace() {
+        let mut log = Log::default();
+        for now in 0..10_000 {
+            log.record(now, 2);
+            log.refund(now, 1);
+            log.refund(now, u64::MAX);
+        }
         assert_eq!(log, Log::default());
     }
 

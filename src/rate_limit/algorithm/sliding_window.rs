@@ -9,7 +9,7 @@
 //! admits up to twice the count, less two: the first request of that window came at its beginning, and not all of it
 //! is out of the estimate before the next one ends.
 
-use super::{Judgment, State};
+use super::{Judgment, LATEST, State};
 
 /// The most that is counted.
 const MOST: u64 = u32::MAX as u64;
@@ -105,7 +105,11 @@ pub(crate) fn charge(state: State, now: u64, units: u64, period: u64) -> State {
 /// The state after `units`, taken in the window that began at `start`, were given back.
 pub(crate) fn refund(state: State, now: u64, units: u64, period: u64, start: u64) -> State {
     let mut windows = Windows::of(state, now, period);
-    if windows.start == start {
+    if start == LATEST {
+        let more = units.saturating_sub(windows.running);
+        windows.running = windows.running.saturating_sub(units);
+        windows.before = windows.before.saturating_sub(more);
+    } else if windows.start == start {
         windows.running = windows.running.saturating_sub(units);
     } else if windows.start == start.saturating_add(period) {
         windows.before = windows.before.saturating_sub(units);

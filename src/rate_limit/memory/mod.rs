@@ -25,6 +25,7 @@ use fingerprint::Fingerprint;
 use table::Table;
 
 pub use store::MemoryStore;
+pub(super) use store::ask;
 
 /// What a request asks of one limit.
 pub(super) struct Ask<'a> {
@@ -51,7 +52,7 @@ fn take_together(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
     let refused = asks.iter().zip(&judged).any(|(ask, it)| ask.enforced && it.verdict.is_err());
     for (index, (ask, cell)) in asks.iter().zip(&mut cells).enumerate() {
         match judged[index].verdict {
-            _ if refused && ask.quota.is_penalty_box() => {
+            _ if ask.quota.is_penalty_box() => {
                 let counts = index.checked_sub(1).is_some_and(|it| judged[it].verdict.is_err());
                 ask.charge(cell, at, counts.into());
             }
@@ -62,8 +63,9 @@ fn take_together(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
     let said = |((ask, cell), judgment): ((&Ask<'_>, &Cell<'_>), Judgment)| {
         let spared = refused && judgment.verdict.is_ok();
         let units = if spared { 0 } else { ask.cost };
-        // What was not taken is still there.
-        let judgment = if spared { ask.judge(cell, at, 0) } else { judgment };
+        // What was not taken is still there; the refusal that brings a ban is told of it.
+        let again = spared || ask.quota.is_penalty_box();
+        let judgment = if again { ask.judge(cell, at, 0) } else { judgment };
         Said { quota: ask.quota, enforced: ask.enforced, answer: ask.answer(judgment, at, units) }
     };
     asks.iter().zip(&cells).zip(judged).map(said).collect()

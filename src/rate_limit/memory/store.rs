@@ -73,7 +73,8 @@ impl MemoryStore {
     }
 }
 
-fn ask<'a>(demand: &Demand, table: &'a Table) -> Ask<'a> {
+/// What a demand asks of its table.
+pub(in crate::rate_limit) fn ask<'a>(demand: &Demand, table: &'a Table) -> Ask<'a> {
     Ask {
         key: table.fingerprint(demand.quota().kind(), demand.key()),
         table,

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     ruling::{Ruling, Said},
-    store::{Answer, Demand, Store, StoreError},
+    store::{Answer, Demand, Receipt, Store, StoreError},
 };
 use crate::guard::BoxFuture;
 
@@ -29,6 +29,32 @@ impl Sharing {
                 |((quota, enforced), answer): ((_, _), Answer)| Said { quota, enforced, answer };
             Ok(asked.into_iter().zip(answers.await?).map(said).collect())
         }))
+    }
+}
+
+/// What is told to those who keep the limits, and asked of them, beside decisions.
+impl Sharing {
+    /// Takes and gives back what requests have cost more or less than was reserved.
+    pub(super) async fn settle(
+        &self,
+        charges: Vec<Demand>,
+        refunds: Vec<(Demand, Receipt)>,
+    ) -> Result<(), StoreError> {
+        if !charges.is_empty() {
+            self.store.charge(charges).await?;
+        }
+        if !refunds.is_empty() {
+            self.store.refund(refunds).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn read(&self, demand: Demand) -> Result<Answer, StoreError> {
+        self.store.read(demand).await
+    }
+
+    pub(super) async fn reset(&self, demand: Demand) -> Result<(), StoreError> {
+        self.store.reset(demand).await
     }
 }
 
