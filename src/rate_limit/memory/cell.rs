@@ -32,6 +32,7 @@ enum Place {
 
 impl<'a> Cell<'a> {
     /// The cell of this key, of this set, at this time.
+    #[inline]
     pub(super) fn of(
         sets: MutexGuard<'a, Sets>,
         set: usize,
@@ -53,6 +54,7 @@ impl<'a> Cell<'a> {
     }
 
     /// Until when the key is refused whatever its quota says, because there is no place for it.
+    #[inline]
     pub(crate) fn closed_until(&self) -> Option<u64> {
         matches!(self.place, Place::Closed).then(|| self.slots()[OVERFLOW].state.rest)
     }
@@ -63,6 +65,7 @@ impl<'a> Cell<'a> {
     }
 
     /// The key's state.
+    #[inline]
     pub(crate) fn state(&self) -> State {
         match self.place {
             Place::Own(slot) => self.slots()[slot].state,
@@ -82,6 +85,7 @@ impl<'a> Cell<'a> {
 
     /// Keeps the state: in the key's slot, or in one that is at rest, or else in the overflow cell. What is written
     /// where the overflow cell is closed is lost: such a key is refused for so long.
+    #[inline]
     pub(crate) fn write(&mut self, state: State) {
         if let Some(slot) = self.settle() {
             self.sets.slots[self.set][slot].state = state;
@@ -102,6 +106,7 @@ impl<'a> Cell<'a> {
     }
 
     /// The slot to write into, which is the key's from now on unless it is the overflow cell.
+    #[inline]
     fn settle(&mut self) -> Option<usize> {
         let (key, set) = (self.key, self.set);
         match self.place {

@@ -39,13 +39,6 @@ pub(super) struct Ask<'a> {
 
 /// Takes from all, or from none. A request that cannot wait is refused where it would have to.
 pub(super) fn take(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
-    match asks {
-        [ask] if !ask.quota.is_penalty_box() => [ask.take(at, can_wait)].into_iter().collect(),
-        _ => take_together(asks, at, can_wait),
-    }
-}
-
-fn take_together(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
     let mut cells = lock(asks, at);
     let judge = |(ask, cell): (&Ask<'_>, &Cell<'_>)| ask.judge_take(cell, at, can_wait);
     let judged: SmallVec<[Judgment; 2]> = asks.iter().zip(&cells).map(judge).collect();
@@ -84,12 +77,14 @@ fn lock<'a>(asks: &[Ask<'a>], at: Moment) -> SmallVec<[Cell<'a>; 2]> {
 }
 
 impl<'a> Ask<'a> {
+    #[inline]
     fn lock(&self, at: Moment) -> Cell<'a> {
         self.table.lock(self.key, self.quota.kind(), at.now)
     }
 
-    /// Takes the cost, where no other limit has a say.
-    fn take(&self, at: Moment, can_wait: bool) -> Said {
+    /// As [`take()`], where no other limit has a say.
+    #[inline]
+    pub(super) fn take(&self, at: Moment, can_wait: bool) -> Said {
         let mut cell = self.lock(at);
         let judgment = self.judge_take(&cell, at, can_wait);
         if let Ok(admission) = judgment.verdict {
@@ -144,11 +139,13 @@ impl<'a> Ask<'a> {
         }
     }
 
+    #[inline]
     fn judge_take(&self, cell: &Cell<'_>, at: Moment, can_wait: bool) -> Judgment {
         let judgment = self.judge(cell, at, self.cost);
         if can_wait { judgment } else { judgment.at_once() }
     }
 
+    #[inline]
     fn judge(&self, cell: &Cell<'_>, at: Moment, cost: u64) -> Judgment {
         if let Some(until) = cell.closed_until()
             && !matches!(self.quota.algorithm(), Algorithm::Unlimited)
@@ -161,6 +158,7 @@ impl<'a> Ask<'a> {
         algorithm::judge(self.quota, cell.state(), log, at, cost)
     }
 
+    #[inline]
     fn commit(&self, cell: &mut Cell<'_>, admission: Admission, at: Moment, cost: u64) {
         match self.quota.algorithm() {
             Algorithm::Unlimited | Algorithm::PenaltyBox { .. } => {}
@@ -186,6 +184,7 @@ impl<'a> Ask<'a> {
         });
     }
 
+    #[inline]
     fn answer(&self, judgment: Judgment, at: Moment, units: u64) -> Answer {
         let Judgment { verdict, remaining, reset } = judgment;
         let verdict = match verdict {

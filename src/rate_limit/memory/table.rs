@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     cell::Cell,
-    fingerprint::{Fingerprint, Secrets, scale},
+    fingerprint::{Fingerprint, Secret, scale},
     sync::Mutex,
 };
 use crate::rate_limit::algorithm::{State, sliding_log::Log};
@@ -59,7 +59,7 @@ impl Slot {
 pub(crate) struct Table {
     /// In which order the tables of several limits are locked.
     rank: u64,
-    secrets: Secrets,
+    secret: Secret,
     shards: Box<[Shard]>,
     sets_per_shard: usize,
 }
@@ -88,6 +88,7 @@ impl Sets {
     }
 
     /// The key's slot: its first choice, most often.
+    #[inline]
     pub(super) fn find(&self, set: usize, key: Fingerprint) -> Option<usize> {
         let (first, slots) = (key.first_choice(WAYS), &self.slots[set]);
         if slots[first].key == key {
@@ -127,15 +128,16 @@ impl Table {
         let shards = sets.min(SHARDS);
         Self {
             rank: RANKS.fetch_add(1, Ordering::Relaxed),
-            secrets: Secrets::default(),
+            secret: Secret::default(),
             shards: (0..shards).map(|_| Shard::default()).collect(),
             sets_per_shard: sets.div_ceil(shards),
         }
     }
 
     /// The fingerprint of a key under quotas of one kind; of those who have no key, for `None`.
+    #[inline]
     pub(crate) fn fingerprint(&self, kind: u64, key: Option<&[u8]>) -> Fingerprint {
-        self.secrets.fingerprint(kind, key)
+        self.secret.fingerprint(kind, key)
     }
 
     /// Who locks several tables at once locks the lower ranks first.
@@ -144,6 +146,7 @@ impl Table {
     }
 
     /// Locks the set of a key under quotas of this kind.
+    #[inline]
     pub(crate) fn lock(&self, key: Fingerprint, kind: u64, now: u64) -> Cell<'_> {
         let sets = self.shards.len() * self.sets_per_shard;
         let set = scale(key.place(), sets);
