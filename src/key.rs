@@ -80,11 +80,23 @@ impl KeyWriter {
     }
 
     /// Appends a part, so that it cannot run into its neighbours.
+    #[inline]
     pub fn part(&mut self, part: impl AsRef<[u8]>) {
         let part = part.as_ref();
         let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-        self.0.extend_from_slice(&length.to_be_bytes());
-        self.0.extend_from_slice(part);
+        match part.len() {
+            // An address, as most are: at one go.
+            len @ ..=16 => {
+                let mut both = [0; 20];
+                both[..4].copy_from_slice(&length.to_be_bytes());
+                both[4..4 + len].copy_from_slice(part);
+                self.0.extend_from_slice(&both[..4 + len]);
+            }
+            _ => {
+                self.0.extend_from_slice(&length.to_be_bytes());
+                self.0.extend_from_slice(part);
+            }
+        }
     }
 
     /// The key so far.

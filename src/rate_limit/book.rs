@@ -177,6 +177,12 @@ impl Kept {
         }
     }
 
+    /// Whether it has its say at once, and nothing follows from it later.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.penalty.is_none() && self.limit.settlement().is_none()
+    }
+
     /// The name of the limit, or of its penalty box.
     pub(super) fn policy(&self, penalty: bool) -> &Arc<str> {
         let named = self.penalty.as_ref().filter(|_| penalty);
@@ -192,6 +198,7 @@ impl Kept {
     }
 
     /// What the request asks of this limit, where it is kept here.
+    #[inline]
     pub(super) fn ask(&self, head: Head<'_>, key: &Named) -> Ask<'_> {
         let quota = self.limit.quota(head);
         let key = self.table.fingerprint(quota.kind(), key.bytes());
@@ -199,6 +206,7 @@ impl Kept {
     }
 
     /// Nothing, asked of the account that it keeps here for a key.
+    #[inline]
     pub(super) fn account(&self, key: Fingerprint, quota: Quota) -> Ask<'_> {
         Ask { table: &self.table, key, quota, cost: 0, enforced: self.limit.is_enforced() }
     }

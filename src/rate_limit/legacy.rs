@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     fields::{most, seconds},
-    ruling::Ruling,
+    ruling::Said,
 };
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -22,9 +22,8 @@ pub(super) struct Legacy {
 
 impl Legacy {
     /// Of the limit with the least left; of several, the one whose reset is the furthest.
-    pub(super) fn of(ruling: &Ruling) -> Option<Self> {
-        let enforced =
-            ruling.said().iter().filter(|said| said.enforced && !said.quota.is_penalty_box());
+    pub(super) fn of(said: &[Said]) -> Option<Self> {
+        let enforced = said.iter().filter(|said| said.enforced && !said.quota.is_penalty_box());
         let all = enforced.map(|said| Self {
             limit: most(said.quota.policy().0),
             remaining: most(said.answer.remaining()),
@@ -55,7 +54,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::rate_limit::{Answer, Quota, ruling::Said};
+    use crate::rate_limit::{Answer, Quota};
 
     fn said(quota: Quota, remaining: u64, seconds: u64) -> Said {
         let answer = Answer::granted(1).leaving(remaining, Duration::from_secs(seconds));
@@ -66,7 +65,7 @@ mod tests {
     fn the_limit_with_the_least_left_is_told() {
         let (wide, tight) = (said(Quota::per_hour(100), 7, 9), said(Quota::per_minute(10), 3, 40));
         let reports = Said { enforced: false, ..said(Quota::per_day(1), 0, 1) };
-        let told = |said: &[Said]| Legacy::of(&said.iter().copied().collect());
+        let told = |said: &[Said]| Legacy::of(said);
         let expected = Legacy { limit: 10, remaining: 3, reset: 40 };
         assert_eq!(told(&[wide, tight, reports]), Some(expected));
         assert_eq!(told(&[said(Quota::per_hour(5), 3, 41), tight]).unwrap().reset, 41);

@@ -180,6 +180,7 @@ impl Limit {
     }
 
     /// The request's key, `None` where all without one share theirs; or nothing at all, where it is not limited.
+    #[inline]
     pub(super) fn key(&self, head: Head<'_>) -> Result<Option<Named>, Rejection> {
         if self.exempt.as_ref().is_some_and(|exempt| exempt(head)) {
             return Ok(None);
@@ -194,10 +195,12 @@ impl Limit {
         }
     }
 
+    #[inline]
     pub(super) fn quota(&self, head: Head<'_>) -> Quota {
         self.quotas.quota(head)
     }
 
+    #[inline]
     pub(super) fn units(&self, head: Head<'_>) -> u64 {
         self.cost.as_ref().map_or(1, |cost| cost(head))
     }

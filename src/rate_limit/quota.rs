@@ -217,6 +217,7 @@ impl Quota {
     }
 
     /// The time of one unit, in nanoseconds: rounded up, so that the rate is never exceeded by the rounding.
+    #[inline]
     pub(super) const fn interval(self) -> u64 {
         self.period.div_ceil(if self.count == 0 { 1 } else { self.count })
     }
@@ -247,6 +248,7 @@ impl Quota {
 
     /// What states of it can be read by another quota: those of the same kind. A bucket's state is a time, which
     /// any rate can go on from; a window's belongs to its period.
+    #[inline]
     pub(super) fn kind(self) -> u64 {
         match self.algorithm {
             Algorithm::Unlimited

@@ -22,6 +22,7 @@ impl Timeline {
     }
 
     /// Now; the wall clock is read if somebody wants it.
+    #[inline]
     pub(super) fn moment(&self, wall: bool) -> Moment {
         let elapsed = self.clock.now().saturating_duration_since(self.start);
         let unix = if wall { nanos(self.clock.unix()) } else { 0 };
@@ -30,6 +31,7 @@ impl Timeline {
 }
 
 /// At most [`LONGEST`].
+#[inline]
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(LONGEST).min(LONGEST)
 }

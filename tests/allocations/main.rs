@@ -19,8 +19,8 @@ const EXPECTED: &[(&str, usize, &str)] = &[
     ("limit, admitted, no fields", 0, "the key is written on the stack, and known to the store"),
     (
         "limit, admitted",
-        3,
-        "the value of `RateLimit`, and a header map that was empty: its two parts",
+        4,
+        "the value of `RateLimit`, the box that carries it, and a header map that was empty: its two parts",
     ),
     ("token, HS256", 6, "claims and signature decoded, identity (3), extension"),
     ("token, RS256", 9, "as HS256, and a verifier that copies modulus and exponent (3)"),
@@ -69,7 +69,7 @@ const EXPECTED: &[(&str, usize, &str)] = &[
     ("route, default", 0, "nothing is left in the request"),
     (
         "all four: address, limit, HS256, prefix",
-        12,
+        13,
         "the sum, and the map of extensions grows once, at the fourth",
     ),
 ];

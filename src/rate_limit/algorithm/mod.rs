@@ -79,6 +79,7 @@ impl Judgment {
 }
 
 /// The judgment on a request of this cost. A cost of 0 spends nothing and is admitted where a cost of 1 would be.
+#[inline]
 pub(super) fn judge(
     quota: Quota,
     state: State,

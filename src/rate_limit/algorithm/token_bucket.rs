@@ -7,6 +7,7 @@ use super::{Judgment, State};
 use crate::rate_limit::quota::LONGEST;
 
 /// The judgment on a request of `cost`.
+#[inline]
 pub(crate) fn judge(state: State, now: u64, cost: u64, interval: u64, burst: u64) -> Judgment {
     let burst = burst.min(LONGEST / interval);
     let full_at = state.rest.max(now);

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::rate_limit::memory::fingerprint::{Fingerprint, Secrets, scale};
+use crate::rate_limit::memory::fingerprint::{Fingerprint, Secret, scale};
 
 /// Keys of different shards do not wait for each other.
 const SHARDS: usize = 32;
@@ -15,7 +15,7 @@ type Shard = HashMap<Fingerprint, usize>;
 /// The counts of all keys that have any: one of none is not there.
 #[derive(Default)]
 pub(super) struct Counts {
-    secrets: Secrets,
+    secret: Secret,
     shards: [Mutex<Shard>; SHARDS],
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Held {
 impl Counts {
     /// One more, if there are fewer than `most`.
     pub(super) fn enter(self: &Arc<Self>, key: Option<&[u8]>, most: usize) -> Option<Held> {
-        let key = self.secrets.fingerprint(0, key);
+        let key = self.secret.fingerprint(0, key);
         let mut shard = self.shard(key);
         match shard.entry(key) {
             Entry::Occupied(mut count) if *count.get() < most => *count.get_mut() += 1,
@@ -40,7 +40,7 @@ impl Counts {
 
     /// How many there are.
     pub(super) fn of(&self, key: Option<&[u8]>) -> usize {
-        let key = self.secrets.fingerprint(0, key);
+        let key = self.secret.fingerprint(0, key);
         self.shard(key).get(&key).copied().unwrap_or(0)
     }
 

@@ -3,7 +3,7 @@
 use super::{
     fingerprint::Fingerprint,
     sync::MutexGuard,
-    table::{OVERFLOW, Set, Sets, WAYS},
+    table::{OVERFLOW, Set, Sets},
 };
 use crate::rate_limit::algorithm::{State, sliding_log::Log};
 
@@ -32,6 +32,7 @@ enum Place {
 
 impl<'a> Cell<'a> {
     /// The cell of this key, of this set, at this time.
+    #[inline]
     pub(super) fn of(
         sets: MutexGuard<'a, Sets>,
         set: usize,
@@ -39,22 +40,21 @@ impl<'a> Cell<'a> {
         kind: u64,
         now: u64,
     ) -> Self {
-        let slots = &sets.slots[set];
-        let shared = &slots[OVERFLOW];
+        if let Some(slot) = sets.find(set, key) {
+            return Self { sets, set, place: Place::Own(slot), key, kind, inherits: false };
+        }
+        let shared = &sets.slots[set][OVERFLOW];
         let (active, same) = (shared.state.rest > now, shared.kind() == kind);
-        let free = || slots[..WAYS].iter().position(|slot| slot.state.rest <= now);
-        let place = match sets.find(set, key) {
-            Some(slot) => Place::Own(slot),
-            None => match free() {
-                Some(slot) => Place::Free(slot),
-                None if active && !same => Place::Closed,
-                None => Place::Overflow,
-            },
+        let place = match sets.free(set, key, now) {
+            Some(slot) => Place::Free(slot),
+            None if active && !same => Place::Closed,
+            None => Place::Overflow,
         };
         Self { sets, set, place, key, kind, inherits: active && same }
     }
 
     /// Until when the key is refused whatever its quota says, because there is no place for it.
+    #[inline]
     pub(crate) fn closed_until(&self) -> Option<u64> {
         matches!(self.place, Place::Closed).then(|| self.slots()[OVERFLOW].state.rest)
     }
@@ -65,6 +65,7 @@ impl<'a> Cell<'a> {
     }
 
     /// The key's state.
+    #[inline]
     pub(crate) fn state(&self) -> State {
         match self.place {
             Place::Own(slot) => self.slots()[slot].state,
@@ -84,6 +85,7 @@ impl<'a> Cell<'a> {
 
     /// Keeps the state: in the key's slot, or in one that is at rest, or else in the overflow cell. What is written
     /// where the overflow cell is closed is lost: such a key is refused for so long.
+    #[inline]
     pub(crate) fn write(&mut self, state: State) {
         if let Some(slot) = self.settle() {
             self.sets.slots[self.set][slot].state = state;
@@ -104,6 +106,7 @@ impl<'a> Cell<'a> {
     }
 
     /// The slot to write into, which is the key's from now on unless it is the overflow cell.
+    #[inline]
     fn settle(&mut self) -> Option<usize> {
         let (key, set) = (self.key, self.set);
         match self.place {

@@ -1,13 +1,16 @@
 //! Keys of fixed size, whatever is written into them.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// A key, as what counts knows it: 128 bits under two secrets, so that nobody can make two keys meet.
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+/// A key, as what counts knows it: SipHash-1-3 of 128 bits under a secret, so that nobody can make two keys meet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint(pub(super) [u64; 2]);
 
 impl Fingerprint {
     /// Bits that choose where it is kept.
+    #[inline]
     pub(crate) fn place(self) -> u64 {
         self.0[0]
     }
@@ -16,20 +19,38 @@ impl Fingerprint {
     pub(super) fn tag(self) -> u16 {
         self.0[1] as u16
     }
+
+    /// Bits that do neither: one of so many.
+    pub(super) fn first_choice(self, of: usize) -> usize {
+        (self.0[1] >> 32) as usize % of
+    }
 }
 
-/// What fingerprints are made with.
-#[derive(Default)]
-pub(crate) struct Secrets([RandomState; 2]);
+/// What fingerprints are made with: 128 bits that nobody knows.
+pub(crate) struct Secret(SipHasher13);
 
-impl Secrets {
+impl Default for Secret {
+    fn default() -> Self {
+        // The standard library's hash maps take theirs from the operating system; this asks for two numbers of one.
+        let [one, other] = [0, 1].map(|n| RandomState::new().hash_one(n));
+        Self(SipHasher13::new_with_keys(one, other))
+    }
+}
+
+impl Secret {
     /// The fingerprint of a key under quotas of one kind; of those who have no key, for `None`.
+    #[inline]
     pub(crate) fn fingerprint(&self, kind: u64, key: Option<&[u8]>) -> Fingerprint {
-        Fingerprint(self.0.each_ref().map(|secret| secret.hash_one((kind, key))))
+        let mut hasher = self.0;
+        hasher.write(key.unwrap_or_default());
+        hasher.write_u64(kind << 1 | u64::from(key.is_some())); // of fixed length, so it ends the key
+        let hash = hasher.finish128();
+        Fingerprint([hash.h1, hash.h2])
     }
 }
 
 /// The hash as a number below `end`.
+#[inline]
 pub(crate) fn scale(hash: u64, end: usize) -> usize {
     ((u128::from(hash) * end as u128) >> 64) as usize
 }

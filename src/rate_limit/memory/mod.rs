@@ -38,10 +38,7 @@ pub(super) struct Ask<'a> {
 /// Takes from all, or from none. A request that cannot wait is refused where it would have to.
 pub(super) fn take(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
     let mut cells = lock(asks, at);
-    let judge = |(ask, cell): (&Ask<'_>, &Cell<'_>)| {
-        let judgment = ask.judge(cell, at, ask.cost);
-        if can_wait { judgment } else { judgment.at_once() }
-    };
+    let judge = |(ask, cell): (&Ask<'_>, &Cell<'_>)| ask.judge_take(cell, at, can_wait);
     let judged: SmallVec<[Judgment; 2]> = asks.iter().zip(&cells).map(judge).collect();
     let refused = asks.iter().zip(&judged).any(|(ask, it)| ask.enforced && it.verdict.is_err());
     for (index, (ask, cell)) in asks.iter().zip(&mut cells).enumerate() {
@@ -68,9 +65,6 @@ pub(super) fn take(asks: &[Ask<'_>], at: Moment, can_wait: bool) -> Ruling {
 /// The cells of all asks, in their order; locked in the order of their tables' ranks, so that no two requests wait
 /// for each other.
 fn lock<'a>(asks: &[Ask<'a>], at: Moment) -> SmallVec<[Cell<'a>; 2]> {
-    if let [ask] = asks {
-        return SmallVec::from_iter([ask.lock(at)]);
-    }
     let mut order: SmallVec<[usize; 4]> = (0..asks.len()).collect();
     order.sort_unstable_by_key(|&index| asks[index].table.rank());
     let mut locked: SmallVec<[Option<Cell<'a>>; 4]> = asks.iter().map(|_| None).collect();
@@ -81,8 +75,22 @@ fn lock<'a>(asks: &[Ask<'a>], at: Moment) -> SmallVec<[Cell<'a>; 2]> {
 }
 
 impl<'a> Ask<'a> {
+    #[inline]
     fn lock(&self, at: Moment) -> Cell<'a> {
         self.table.lock(self.key, self.quota.kind(), at.now)
+    }
+
+    /// As [`take()`], where no other limit has a say.
+    #[inline]
+    pub(super) fn take(&self, at: Moment, can_wait: bool) -> Said {
+        let mut cell = self.lock(at);
+        let judgment = self.judge_take(&cell, at, can_wait);
+        if let Ok(admission) = judgment.verdict {
+            self.commit(&mut cell, admission, at, self.cost);
+        }
+        drop(cell);
+        let answer = self.answer(judgment, at, self.cost);
+        Said { quota: self.quota, enforced: self.enforced, answer }
     }
 
     /// Takes what there is, up to the cost.
@@ -136,6 +144,13 @@ impl<'a> Ask<'a> {
         }
     }
 
+    #[inline]
+    fn judge_take(&self, cell: &Cell<'_>, at: Moment, can_wait: bool) -> Judgment {
+        let judgment = self.judge(cell, at, self.cost);
+        if can_wait { judgment } else { judgment.at_once() }
+    }
+
+    #[inline]
     fn judge(&self, cell: &Cell<'_>, at: Moment, cost: u64) -> Judgment {
         if let Some(until) = cell.closed_until()
             && !matches!(self.quota.algorithm(), Algorithm::Unlimited)
@@ -148,6 +163,7 @@ impl<'a> Ask<'a> {
         algorithm::judge(self.quota, cell.state(), log, at, cost)
     }
 
+    #[inline]
     fn commit(&self, cell: &mut Cell<'_>, admission: Admission, at: Moment, cost: u64) {
         match self.quota.algorithm() {
             Algorithm::Unlimited | Algorithm::PenaltyBox { .. } => {}
@@ -173,6 +189,7 @@ impl<'a> Ask<'a> {
         });
     }
 
+    #[inline]
     fn answer(&self, judgment: Judgment, at: Moment, units: u64) -> Answer {
         Answer::of(self.quota, judgment, at, units)
     }

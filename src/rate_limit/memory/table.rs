@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     cell::Cell,
-    fingerprint::{Fingerprint, Secrets, scale},
+    fingerprint::{Fingerprint, Secret, scale},
     sync::Mutex,
 };
 use crate::rate_limit::algorithm::{State, sliding_log::Log};
@@ -27,17 +27,18 @@ const MOST_KEYS: usize = 1 << 28;
 /// The most that one lock covers is a 64th of the table.
 const SHARDS: usize = 64;
 
-/// Sixteen bits of each slot's key, so that a look-up reads one line of memory to find its slot. For a slot never
-/// used they are 0, which is wrong as often as any other guess: the slot itself decides.
+/// Sixteen bits of each slot's key, so that a look-up reads one line of memory to find a slot that is not the key's
+/// first choice. For a slot never used they are 0, which is wrong as often as any other guess: the slot itself decides.
 type Tags = [u16; WAYS];
 
 /// Its slots, and behind them the overflow cell, which belongs to no key.
 pub(super) type Set = [Slot; WAYS + 1];
 pub(super) const OVERFLOW: usize = WAYS;
 
-/// A slot whose state is at rest says nothing that a new slot would not say, and is free; one never used is at
+/// On one line of memory. A slot whose state is at rest says nothing that a new slot would not say, and is free; one never used is at
 /// rest since the beginning.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(32))]
 pub(super) struct Slot {
     /// Of the overflow cell, the kind of its keys' quotas: states of other kinds would be misread.
     key: Fingerprint,
@@ -58,7 +59,7 @@ impl Slot {
 pub(crate) struct Table {
     /// In which order the tables of several limits are locked.
     rank: u64,
-    secrets: Secrets,
+    secret: Secret,
     shards: Box<[Shard]>,
     sets_per_shard: usize,
 }
@@ -86,10 +87,22 @@ impl Sets {
         }
     }
 
-    /// The key's slot.
+    /// The key's slot: its first choice, most often.
+    #[inline]
     pub(super) fn find(&self, set: usize, key: Fingerprint) -> Option<usize> {
-        let (tag, tags, slots) = (key.tag(), &self.tags[set], &self.slots[set]);
+        let (first, slots) = (key.first_choice(WAYS), &self.slots[set]);
+        if slots[first].key == key {
+            return Some(first);
+        }
+        let (tag, tags) = (key.tag(), &self.tags[set]);
         (0..WAYS).find(|&slot| tags[slot] == tag && slots[slot].key == key)
+    }
+
+    /// A slot that is at rest: the key's first choice, if it can be.
+    pub(super) fn free(&self, set: usize, key: Fingerprint, now: u64) -> Option<usize> {
+        let (first, slots) = (key.first_choice(WAYS), &self.slots[set]);
+        let rests = |slot: &usize| slots[*slot].state.rest <= now;
+        Some(first).filter(rests).or_else(|| (0..WAYS).find(rests))
     }
 
     /// Gives a slot to a key; whose it was.
@@ -115,15 +128,16 @@ impl Table {
         let shards = sets.min(SHARDS);
         Self {
             rank: RANKS.fetch_add(1, Ordering::Relaxed),
-            secrets: Secrets::default(),
+            secret: Secret::default(),
             shards: (0..shards).map(|_| Shard::default()).collect(),
             sets_per_shard: sets.div_ceil(shards),
         }
     }
 
     /// The fingerprint of a key under quotas of one kind; of those who have no key, for `None`.
+    #[inline]
     pub(crate) fn fingerprint(&self, kind: u64, key: Option<&[u8]>) -> Fingerprint {
-        self.secrets.fingerprint(kind, key)
+        self.secret.fingerprint(kind, key)
     }
 
     /// Who locks several tables at once locks the lower ranks first.
@@ -132,6 +146,7 @@ impl Table {
     }
 
     /// Locks the set of a key under quotas of this kind.
+    #[inline]
     pub(crate) fn lock(&self, key: Fingerprint, kind: u64, now: u64) -> Cell<'_> {
         let sets = self.shards.len() * self.sets_per_shard;
         let set = scale(key.place(), sets);
