@@ -364,7 +364,7 @@ fn door(
 
 /// Lets everybody who can go on do so, until all wait for a clock.
 async fn settle() {
-    for _ in 0..12 {
+    for _ in 0..8 {
         tokio::task::yield_now().await;
     }
 }

@@ -33,6 +33,35 @@ fn scenario(seed: u64) -> Scenario {
     }
 }
 
+/// Somebody who knows how leases work, and makes the most of them: the bucket has refilled by the time of the flood.
+fn hoarding(seed: u64) -> Scenario {
+    let mut rng = Rng(seed);
+    let (nodes, max_lease) = (rng.between(2, 10), rng.between(5, 30));
+    let (interval, part) = (rng.millis(300, 900), 0.6 + 0.35 * rng.unit());
+    // Spent, and borrowed ahead.
+    let taken = 2 * nodes * max_lease;
+    let pause = interval.mul_f64(part);
+    let rate = (taken as f64 * (1.0 + rng.unit()) / pause.as_secs_f64()) as u64;
+    let burst = taken + rng.between(0, 100);
+    Scenario {
+        rule: Rule::TokenBucket { rate, burst },
+        nodes: nodes as usize,
+        mode: Mode::Leased { interval, max_lease },
+        traffic: Traffic::Hoard {
+            first: max_lease,
+            pause,
+            flood: max_lease + burst / nodes + rng.between(1, 20),
+        },
+        keys: 1,
+        cost: 1,
+        length: pause + Duration::from_millis(100),
+        step: Duration::from_millis(2),
+        latency: rng.millis(0, 5),
+        faults: Vec::new(),
+        ..scenario(seed)
+    }
+}
+
 fn rule(rng: &mut Rng) -> Rule {
     let (count, period) = (rng.between(1, 120), rng.millis(200, 1_500));
     match rng.between(0, 5) {
@@ -103,7 +132,7 @@ fn no_scenario_admits_more_than_is_promised_and_some_come_close() {
     let part = |seeds: std::ops::Range<u64>| {
         move || {
             let used = seeds.map(|seed| {
-                let scenario = scenario(seed);
+                let scenario = if seed % 4 == 0 { hoarding(seed) } else { scenario(seed) };
                 let outcome = run(&scenario);
                 windows_are_kept(&scenario, &outcome);
                 used(&scenario, &outcome)
@@ -114,7 +143,7 @@ fn no_scenario_admits_more_than_is_promised_and_some_come_close() {
     let half = thread::spawn(part(0..SCENARIOS / 2));
     let most = part(SCENARIOS / 2..SCENARIOS)().max(half.join().unwrap());
     println!("{SCENARIOS} scenarios; at most {most:.2} of what the bound allows was used");
-    assert!(most >= 0.5, "a bound that nobody comes near promises nothing: {most}");
+    assert!(most >= 0.9, "a bound that nobody comes near promises nothing: {most}");
 }
 
 /// Leases are taken, the bucket refills while they are held, and then all is spent at once.

@@ -494,3 +494,26 @@ fn a_runtime_that_ends_leaves_nothing_locked() {
     }
     assert_eq!(store.calls("borrow").len(), 3, "each asked again");
 }
+
+#[test]
+fn keys_that_a_runtime_left_behind_are_forgotten_in_the_next() {
+    let (clock, time) = Clock::manual();
+    let store = Spied::new(&clock);
+    let by_name = Limit::new(Quota::per_hour(100).sliding_log(), key::header("name"));
+    let door = node([by_name], leased(&store).max_leases(1), &clock);
+    let ask = |name: &str| {
+        let request = Request::get("/").header("name", name).body(()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            assert_eq!(door.clone().oneshot(request).await.unwrap().status(), 200);
+            settle().await;
+        });
+        drop(runtime);
+        time.advance(ms(500));
+    };
+    ask("a");
+    ask("b");
+    ask("c");
+    assert_eq!(store.calls("take").len(), 1, "there was no room for b");
+    assert_eq!(store.calls("borrow").len(), 2, "and there was for c");
+}

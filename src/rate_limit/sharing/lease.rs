@@ -17,6 +17,9 @@ use crate::rate_limit::{
 /// borrowed ahead is mostly given back.
 const BUSY: f64 = 4.0;
 
+/// A millisecond: a shorter life would be over before the store has answered.
+const SHORTEST: u64 = 1_000_000;
+
 /// On which terms the units of a quota are borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Terms {
@@ -39,7 +42,7 @@ impl Terms {
             _ => {}
         }
         let (size, window) = quota.policy();
-        let life = nanos(life).max(1);
+        let life = nanos(life).max(SHORTEST);
         let eighth = window.map_or(life, nanos).min(life) / 8;
         Some(Self {
             life,

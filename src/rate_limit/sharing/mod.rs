@@ -128,7 +128,7 @@ impl Sharing {
 
     /// How long borrowed units last before they are given back: counted from when they were asked for. A longer one
     /// asks the store less often, and may admit more too early: the quota of one such interval. Default: 500 ms. It
-    /// should be several times the [deadline](Self::deadline). Changes nothing for [`exact`](Self::exact).
+    /// should be several times the [deadline](Self::deadline), and is never less than 1 ms. Changes nothing for [`exact`](Self::exact).
     #[must_use]
     pub fn sync_interval(self, interval: Duration) -> Self {
         self.set_leased(|leased| leased.life = interval)

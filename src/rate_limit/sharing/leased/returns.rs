@@ -105,9 +105,10 @@ impl Round {
             self.going = next.is_some();
             // The last handle gives all back: no round may keep it from that.
             drop(leases);
+            let pause = next.map(|next| link.clock().sleep(next));
             give_back(&link, back).await;
-            match next {
-                Some(next) => link.clock().sleep(next).await,
+            match pause {
+                Some(pause) => pause.await,
                 None => return,
             }
         }
