@@ -126,7 +126,9 @@ impl Both {
             }
             2 | 3 if !self.receipts.is_empty() => {
                 let place = self.random.below(self.receipts.len() as u64) as usize;
-                let given = vec![self.receipts.swap_remove(place)];
+                let (demand, receipt) = self.receipts.swap_remove(place);
+                let latest = self.random.below(4) == 0;
+                let given = vec![(demand, if latest { Receipt::LATEST } else { receipt })];
                 self.memory.refund(given.clone()).await.unwrap();
                 self.redis.refund(given).await.unwrap();
             }

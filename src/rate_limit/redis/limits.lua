@@ -176,6 +176,11 @@ function bucket.charge(d)
   save(d, s, n, 0, 0)
 end
 
+-- Whether what was taken last is given back first: under no receipt of ours, but the largest number.
+local function is_latest(d)
+  return d.c_s == 18446744073 and d.c_n == 709551615
+end
+
 function bucket.refund(d)
   load(d)
   local s, n = minus(d.s, d.n, d.b_s, d.b_n)
@@ -230,7 +235,10 @@ function window.refund(d)
   local start_s, start_n, _, _, before, running = windows(d)
   if not less(now_s, now_n, d.s, d.n) then return end
   local next_s, next_n = plus(d.c_s, d.c_n, d.period_s, d.period_n)
-  if start_s == d.c_s and start_n == d.c_n then
+  if is_latest(d) then
+    before = max(before - max(d.units - running, 0), 0)
+    running = max(running - d.units, 0)
+  elseif start_s == d.c_s and start_n == d.c_n then
     running = max(running - d.units, 0)
   elseif start_s == next_s and start_n == next_n then
     before = max(before - d.units, 0)
@@ -319,22 +327,57 @@ function log.charge(d)
   record(d)
 end
 
-function log.refund(d)
-  open(d)
+-- Gives back what one entry took, as far as it goes; how much that was.
+local function give_back(d, index, s, n, units)
+  local back = min(d.units, units)
+  d.units, d.used = d.units - back, d.used - back
+  call('HSET', d.key, index, pack('<I8I4I8', s, n, units - back), 'used', d.used)
+end
+
+-- Entries that took nothing, at the end of the log, are not remembered: who is given all back fills no memory.
+local function forget_nothings(d)
+  local before = d.next
+  while d.head < d.next do
+    local _, _, units = entry(d, d.next - 1)
+    if units > 0 then break end
+    d.next = d.next - 1
+    call('HDEL', d.key, d.next)
+  end
+  if d.head == d.next then
+    call('DEL', d.key)
+  elseif d.next < before then
+    call('HSET', d.key, 'next', d.next)
+  end
+end
+
+local function refund_latest(d)
+  local index = d.next - 1
+  while d.units > 0 and index >= d.head do
+    local s, n, units = entry(d, index)
+    give_back(d, index, s, n, units)
+    index = index - 1
+  end
+end
+
+local function refund_from(d)
   local low, high = d.head, d.next - 1
   while low <= high do
     local middle = floor((low + high) / 2)
     local s, n, units = entry(d, middle)
     if s == d.c_s and n == d.c_n then
-      local back = min(d.units, units)
-      call('HSET', d.key, middle, pack('<I8I4I8', s, n, units - back), 'used', d.used - back)
-      return
+      return give_back(d, middle, s, n, units)
     elseif less(s, n, d.c_s, d.c_n) then
       low = middle + 1
     else
       high = middle - 1
     end
   end
+end
+
+function log.refund(d)
+  open(d)
+  if is_latest(d) then refund_latest(d) else refund_from(d) end
+  forget_nothings(d)
 end
 
 -- === Fixed windows: `rest` is the end of the window; a: how much later they begin, b: half a period ===
@@ -399,7 +442,7 @@ end
 
 function fixed.refund(d)
   load(d)
-  if d.s == d.c_s and d.n == d.c_n then save(d, d.s, d.n, max(d.word - d.units, 0), 0) end
+  if is_latest(d) or (d.s == d.c_s and d.n == d.c_n) then save(d, d.s, d.n, max(d.word - d.units, 0), 0) end
 end
 
 -- === Penalty boxes: refusals until `rest`, or a ban until then; a: how long a ban lasts ===
@@ -460,7 +503,7 @@ local function demand(i)
   local d = { key = KEYS[i] }
   d.algorithm, d.enforced, d.units, d.count, d.period_s, d.period_n, d.a_s, d.a_n, d.b_s, d.b_n, d.c_s, d.c_n =
     unpack_numbers('<dddddddddddd', ARGV[i + 2])
-  d.rule = rules[d.algorithm]
+  d.rule, d.asked = rules[d.algorithm], d.units
   return d
 end
 
@@ -485,12 +528,19 @@ function ask.take(reply)
   end
   for i = 1, #KEYS do
     local d = demands[i]
-    tell(reply, d)
-    if refused and d.algorithm == BOX then
-      d.units = (i > 1 and not demands[i - 1].ok) and 1 or 0
-      if d.units > 0 then box.charge(d) end
-    elseif not refused and d.ok and d.units > 0 then
-      d.rule.commit(d)
+    if d.algorithm == BOX then
+      d.units = (i > 1 and demands[i - 1].refuses) and 1 or 0
+      if d.units > 0 then
+        box.charge(d)
+        box.judge(d) -- the refusal that brings a ban is told of it
+      end
+      d.units = refused and d.ok and 0 or d.asked
+      tell(reply, d)
+    else
+      d.refuses = not d.ok
+      if refused and d.ok then d.units = 0 end -- what was not taken is still there
+      tell(reply, d)
+      if not refused and d.ok and d.units > 0 then d.rule.commit(d) end
     end
   end
 end
