@@ -60,7 +60,12 @@ async fn node() {
 }
 
 /// The receipts of four nodes together, by these clocks; the server's, for `None`.
-fn admitted(server: &RedisServer, quota: &str, clocks: [Option<u64>; 4], time: Duration) -> Vec<u64> {
+fn admitted(
+    server: &RedisServer,
+    quota: &str,
+    clocks: [Option<u64>; 4],
+    time: Duration,
+) -> Vec<u64> {
     let nodes = clocks.map(|unix| {
         let clock = unix.map_or("server".to_owned(), |unix| unix.to_string());
         let settings = [server.url(), quota.to_owned(), clock, time.as_millis().to_string()];
@@ -88,9 +93,8 @@ fn four_processes_never_admit_more_than_the_quota_in_any_period() {
     let server = RedisServer::start();
     let receipts = admitted(&server, "log", [None; 4], PERIOD + Duration::from_secs(2));
     let period = PERIOD.as_nanos() as u64;
-    let in_period = |first: &u64| {
-        receipts.iter().filter(|&it| (*first..*first + period).contains(it)).count()
-    };
+    let in_period =
+        |first: &u64| receipts.iter().filter(|&it| (*first..*first + period).contains(it)).count();
     let most = receipts.iter().map(in_period).max().unwrap();
     println!("admitted {} in 12 s, and at most {most} in any 10 s", receipts.len());
     assert_eq!(most, 1_000);

@@ -106,7 +106,16 @@ async fn what_another_program_has_put_there_is_an_error() {
             vec![&b"LPUSH"[..], key.as_bytes(), b"mine"],
             vec![b"SET", key.as_bytes(), b"mine"],
             vec![b"SET", key.as_bytes(), &[0xff; 28]],
-            vec![b"HSET", key.as_bytes(), b"head", b"0", b"next", b"9007199254740992", b"used", b"1"],
+            vec![
+                b"HSET",
+                key.as_bytes(),
+                b"head",
+                b"0",
+                b"next",
+                b"9007199254740992",
+                b"used",
+                b"1",
+            ],
             vec![b"HSET", key.as_bytes(), b"head", b"x"],
         ];
         for words in replace {

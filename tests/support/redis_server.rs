@@ -225,9 +225,8 @@ pub fn free_port() -> u16 {
 
 /// One to which 10,000 can be added: the port of the cluster's bus.
 fn free_cluster_port() -> u16 {
-    let free = |port: &u16| {
-        *port < 55_000 && TcpListener::bind(("127.0.0.1", *port + 10_000)).is_ok()
-    };
+    let free =
+        |port: &u16| *port < 55_000 && TcpListener::bind(("127.0.0.1", *port + 10_000)).is_ok();
     std::iter::repeat_with(free_port).take(10_000).find(free).expect("there are free ports")
 }
 

@@ -68,7 +68,7 @@ impl Sentinels {
             client = client.set_client_to_redis_password(password);
             client = client.set_client_to_sentinel_password(password);
         }
-        client = client.set_client_to_redis_db(settings.map_or(0, |it| it.db()));
+        client = client.set_client_to_redis_db(settings.map_or(0, redis::RedisConnectionInfo::db));
         client.build()
     }
 }
@@ -92,10 +92,7 @@ fn parse<U: AsRef<str>>(urls: &[U]) -> Result<Vec<ConnectionInfo>, ConfigError> 
     for (place, url) in urls.iter().enumerate() {
         match url.as_ref().into_connection_info() {
             Ok(server) if is_within_reach(server.addr()) => servers.push(server),
-            _ => mistakes.add(format!(
-                "URL {} is not redis://host:port/database",
-                place + 1
-            )),
+            _ => mistakes.add(format!("URL {} is not redis://host:port/database", place + 1)),
         }
     }
     mistakes.or(servers)

@@ -16,8 +16,8 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Cmd, RedisResult, Value, aio::ConnectionLike, aio::MultiplexedConnection,
-    cluster_async::ClusterConnection,
+    AsyncConnectionConfig, Cmd, RedisResult, Value, aio::ConnectionLike,
+    aio::MultiplexedConnection, cluster_async::ClusterConnection,
 };
 use tokio::sync::watch;
 

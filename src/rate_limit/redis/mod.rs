@@ -72,13 +72,7 @@ mod wire;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use self::{
-    address::Address,
-    failure::Failure,
-    link::Link,
-    script::Script,
-    wire::Reply,
-};
+use self::{address::Address, failure::Failure, link::Link, script::Script, wire::Reply};
 use super::{
     algorithm::Moment,
     store::{Answer, Demand, Receipt, Store, StoreError},
@@ -279,7 +273,8 @@ impl Inner {
             return Err(Failure::Apart);
         }
         let time = at.map(wire::time).unwrap_or_default();
-        let arguments: Vec<_> = [what.as_bytes().to_vec(), time].into_iter().chain(numbers).collect();
+        let arguments: Vec<_> =
+            [what.as_bytes().to_vec(), time].into_iter().chain(numbers).collect();
         self.limits.run(&self.link, &keys, &arguments).await
     }
 

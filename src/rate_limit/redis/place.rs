@@ -49,9 +49,7 @@ fn tag(prefix: &str, demand: &Demand) -> String {
 /// Which states are of the same form.
 fn family(demand: &Demand) -> u8 {
     match demand.quota().algorithm() {
-        Algorithm::Unlimited
-        | Algorithm::TokenBucket { .. }
-        | Algorithm::LeakyBucket { .. } => 0,
+        Algorithm::Unlimited | Algorithm::TokenBucket { .. } | Algorithm::LeakyBucket { .. } => 0,
         Algorithm::SlidingWindow => 1,
         Algorithm::SlidingLog => 2,
         Algorithm::FixedWindow { .. } => 3,
