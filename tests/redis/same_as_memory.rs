@@ -176,7 +176,7 @@ fn quota_like(quota: &Quota) -> u64 {
 async fn the_script_answers_as_the_store_in_memory() {
     let server = RedisServer::start();
     let mut seen = [0, 0];
-    for seed in 0..24 {
+    for seed in 0..60 {
         println!("seed {seed}");
         let (clock, time) = Clock::manual();
         let redis = RedisStore::connect(server.url()).unwrap();
