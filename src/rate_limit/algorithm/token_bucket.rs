@@ -38,12 +38,18 @@ pub(crate) fn charge(state: State, now: u64, units: u64, interval: u64) -> State
 }
 
 /// The state after `units` were given back; a bucket is never more than full.
-pub(crate) fn refund(state: State, units: u64, interval: u64) -> State {
-    State { rest: state.rest.saturating_sub(interval.saturating_mul(units)), word: 0 }
+///
+/// The bucket was to be full again at `taken`, when they had been taken. What has refilled since is not given back:
+/// the bucket would have been full without them, and who has many requests in flight would save up bursts without
+/// end. (One burst can be saved up nonetheless, by giving back what was taken before in between.)
+pub(crate) fn refund(state: State, now: u64, units: u64, interval: u64, taken: u64) -> State {
+    let back = interval.saturating_mul(units).min(taken.saturating_sub(now));
+    State { rest: state.rest.saturating_sub(back), word: 0 }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::LATEST;
     use super::*;
 
     fn rest(rest: u64) -> State {
@@ -87,9 +93,16 @@ mod tests {
 
     #[test]
     fn what_is_given_back_can_be_taken_again_and_never_more_than_the_bucket_holds() {
-        assert_eq!(refund(rest(150), 2, 10), rest(130));
-        let refunded = refund(rest(150), 100, 10);
+        assert_eq!(refund(rest(150), 100, 2, 10, 150), rest(130));
+        assert_eq!(refund(rest(190), 100, 2, 10, 150), rest(170), "others have taken more since");
+        let refunded = refund(rest(150), 100, 100, 10, LATEST);
         assert_eq!(judge(refunded, 100, 1, 10, 5).remaining, 4);
+    }
+
+    #[test]
+    fn what_has_refilled_since_is_not_given_back() {
+        assert_eq!(refund(rest(150), 140, 3, 10, 150), rest(140));
+        assert_eq!(refund(rest(190), 150, 3, 10, 150), rest(190), "it was full without them");
     }
 
     #[test]
@@ -99,8 +112,44 @@ mod tests {
                 for units in [0, 1, u64::MAX] {
                     let state = charge(rest(u64::MAX / 3), now, units, interval);
                     for burst in [1, u64::MAX] {
-                        judge(refund(state, units, interval), now, units, interval, burst);
+                        judge(
+                            refund(state, now, units, interval, units),
+                            now,
+                            units,
+                            interval,
+                            burst,
+                        );
                     }
+                }
+            }
+        }
+    }
+
+    proptest::proptest! {
+        // Who takes and gives back as he likes saves up one burst at most.
+        #[test]
+        fn no_window_spends_more_than_two_bursts_and_its_refill_whatever_is_given_back(
+            steps in proptest::collection::vec((0u64..60, 1u64..4, 0usize..3), 1..200),
+        ) {
+            let (interval, burst) = (10, 5);
+            let (mut now, mut state) = (1_000, State::default());
+            let mut taken: Vec<(u64, u64, u64)> = Vec::new(); // when, units, receipt
+            for (pause, units, back) in steps {
+                now += pause;
+                if let Ok(admission) = judge(state, now, units, interval, burst).verdict {
+                    state = admission.state;
+                    taken.push((now, units, state.rest));
+                }
+                if back > 0 && taken.len() > back {
+                    let (_, units, receipt) = taken.remove(taken.len() - 1 - back);
+                    state = refund(state, now, units, interval, receipt);
+                }
+            }
+            for (first, (start, ..)) in taken.iter().enumerate() {
+                let mut spent = 0;
+                for (end, units, _) in &taken[first..] {
+                    spent += units;
+                    proptest::prop_assert!(spent <= 2 * burst + (end - start) / interval);
                 }
             }
         }
