@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     super::{
-        store::{Answer, Demand, Receipt, Store, StoreError},
+        store::{Answer, Demand, Receipt, Store, StoreError, ask_each_limit_once},
         timeline::Timeline,
     },
     Ask, Table, take,
@@ -90,6 +90,9 @@ fn ready<T: Send + 'static>(value: T) -> BoxFuture<Result<T, StoreError>> {
 
 impl Store for MemoryStore {
     fn take(&self, demands: Vec<Demand>) -> BoxFuture<Result<Vec<Answer>, StoreError>> {
+        if let Err(error) = ask_each_limit_once(&demands) {
+            return Box::pin(std::future::ready(Err(error)));
+        }
         let tables = self.tables(demands.iter());
         let asks: Vec<_> = demands.iter().zip(&tables).map(|(it, table)| ask(it, table)).collect();
         let ruling = take(&asks, self.0.timeline.moment(true), true);
@@ -139,5 +142,25 @@ impl Default for MemoryStore {
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MemoryStore")
+    }
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::rate_limit::Quota;
+
+    #[test]
+    fn one_limit_twice_in_one_call_is_an_error_that_waits_for_nobody() {
+        let store = MemoryStore::new();
+        let demand =
+            |limit, key: &str| Demand::test(limit, Some(key.as_bytes()), Quota::per_day(5));
+        let take = |demands| store.take(demands).now_or_never().unwrap();
+        assert!(take(vec![demand("one", "alice"), demand("one", "alice")]).is_err());
+        assert!(take(vec![demand("one", "a"), demand("two", "a"), demand("one", "b")]).is_err());
+        assert_eq!(take(vec![demand("one", "alice")]).unwrap()[0].remaining(), 4);
+        assert_eq!(take(vec![]).unwrap(), []);
     }
 }
