@@ -29,7 +29,8 @@ pub trait Store: Send + Sync + 'static {
     /// Takes the units of each demand whether they are there or not: what is not there becomes a debt.
     fn charge(&self, demands: Vec<Demand>) -> BoxFuture<Result<(), StoreError>>;
 
-    /// Gives units back that were taken under this receipt. What has been forgotten since is not given back. Under
+    /// Gives units back that were taken under this receipt. What has been forgotten since is not given back, nor what a
+    /// bucket has refilled: or units that were held for long would come back on top of a full bucket. Under
     /// [`Receipt::LATEST`], what was taken last is given back first.
     fn refund(&self, demands: Vec<(Demand, Receipt)>) -> BoxFuture<Result<(), StoreError>>;
 

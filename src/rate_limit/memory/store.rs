@@ -152,6 +152,33 @@ mod tests {
     use super::*;
     use crate::rate_limit::Quota;
 
+    /// What is borrowed until there is nothing.
+    fn drain(store: &MemoryStore, one: &Demand) -> Vec<Receipt> {
+        let borrow = || store.borrow(one.clone()).now_or_never().unwrap().unwrap();
+        let loans = std::iter::repeat_with(borrow).take_while(|it| it.units().is_some());
+        loans.map(|it| it.receipt()).collect()
+    }
+
+    #[test]
+    fn loans_that_come_back_unspent_add_nothing_to_what_has_refilled_meanwhile() {
+        let (clock, time) = Clock::manual();
+        let store = MemoryStore::with(clock, 100);
+        let one = Demand::test("edge", Some(b"key"), Quota::per_second(10).burst(10));
+        let unspent = drain(&store, &one);
+        time.advance(Duration::from_millis(500));
+        let mut held = drain(&store, &one).len();
+        for receipt in unspent {
+            store.refund(vec![(one.clone(), receipt)]).now_or_never().unwrap().unwrap();
+        }
+        held += drain(&store, &one).len();
+        time.advance(Duration::from_millis(499));
+        held += drain(&store, &one).len();
+        assert!(
+            held <= 10 + 5,
+            "{held} at once: more than the bucket, and what refills in half a second"
+        );
+    }
+
     #[test]
     fn one_limit_twice_in_one_call_is_an_error_that_waits_for_nobody() {
         let store = MemoryStore::new();
