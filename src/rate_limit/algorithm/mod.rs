@@ -149,7 +149,7 @@ pub(super) fn refund(quota: Quota, state: State, at: Moment, units: u64, receipt
 pub(super) const LATEST: u64 = u64::MAX;
 
 /// Under which what was just taken can be given back, by the state that it left: the window that it belongs to, or
-/// when the bucket is full again.
+/// when it will have refilled.
 pub(super) fn receipt(quota: Quota, state: State, at: Moment) -> u64 {
     match quota.algorithm() {
         Algorithm::SlidingWindow => state.rest.saturating_sub(2 * quota.period()),
