@@ -10,6 +10,7 @@ mod keys;
 mod processes;
 mod same_as_memory;
 mod several_servers;
+mod tls;
 mod trouble;
 
 use std::time::Duration;
