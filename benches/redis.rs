@@ -1,15 +1,22 @@
-//! What the store costs beside its server: 64 tasks that take from one bucket through `RedisStore`, and 64 that
-//! send the same script with the same arguments through the client alone, in turns.
+//! What the store costs beside its server: 64 tasks that take from one bucket through `RedisStore`, 64 whose requests
+//! go through a layer that shares its limit by it, and 64 that send the same script with the same arguments through
+//! the client alone, in turns.
 //!
 //! `cargo bench --all-features --bench redis`. Needs `redis-server` on the PATH, and says so where there is none.
 #![allow(clippy::disallowed_methods, reason = "a measurement reads the real clock")]
 
 use std::{
+    convert::Infallible,
     process::Command,
     time::{Duration, Instant},
 };
 
-use tower_gateway::rate_limit::{Demand, Quota, RedisStore, Store};
+use http::{Request, Response};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_gateway::{
+    key,
+    rate_limit::{Demand, Quota, RateLimitLayer, RedisStore, Sharing, Store},
+};
 
 #[path = "../tests/support/redis_server.rs"]
 mod redis_server;
@@ -37,6 +44,16 @@ async fn through_the_store(store: RedisStore) {
     for _ in 0..CALLS {
         let demand = Demand::test("requests", Some(b"alice"), endless());
         store.take(vec![demand]).await.expect("the server answers");
+    }
+}
+
+async fn through_the_layer(layer: RateLimitLayer) {
+    let leaf = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(String::new())));
+    let service = layer.layer(leaf);
+    for _ in 0..CALLS {
+        let request = Request::new(());
+        let response = service.clone().oneshot(request).await.expect("a refusal is an answer");
+        assert_eq!(response.status(), 200);
     }
 }
 
@@ -75,7 +92,10 @@ async fn main() {
     let client = redis::Client::open(server.url()).expect("a URL");
     let connection = client.get_multiplexed_async_connection().await.expect("it runs");
 
-    let mut best = [0.0_f64; 2];
+    let sharing = Sharing::exact(store.clone()).deadline(Duration::from_secs(5));
+    let layer = RateLimitLayer::new(endless(), key::shared()).hide_fields().shared(sharing);
+
+    let mut best = [0.0_f64; 3];
     for _ in 0..ROUNDS {
         best[0] = best[0].max(rate(|| through_the_store(store.clone())).await);
         let bare = || {
@@ -83,9 +103,11 @@ async fn main() {
             through_the_client(connection, hash, key.clone(), numbers.clone())
         };
         best[1] = best[1].max(rate(bare).await);
+        best[2] = best[2].max(rate(|| through_the_layer(layer.clone())).await);
     }
-    let [ours, bare] = best;
+    let [ours, bare, layer] = best;
     println!("RedisStore::take      {ours:9.0} calls/s at {TASKS} at once");
+    println!("a layer that shares   {layer:9.0} calls/s, {:.2} of the client", layer / bare);
     println!("EVALSHA by the client {bare:9.0} calls/s");
     println!("ours / bare           {:9.2}   (goal: at least 0.9)", ours / bare);
 }

@@ -15,6 +15,9 @@ pub mod architecture {}
 #[doc = include_str!("../docs/signed-urls.md")]
 pub mod signed_urls {}
 
+#[doc = include_str!("../docs/guides/rate-limits.md")]
+pub mod rate_limits {}
+
 #[doc = include_str!("../docs/guides/authentication.md")]
 pub mod authentication {}
 

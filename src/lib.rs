@@ -124,7 +124,8 @@
 //! | `ApiKeyLayer`: API keys | `auth::api_key` | `api-key` |
 //! | `SignedUrlLayer`: URLs that carry their own permission | `auth::signed_url` | `signed-url` |
 //! | `RequireLayer`: who may do what | `auth::require` | `require` |
-//! | `RateLimitLayer`: quotas for each client | `rate_limit` | `rate-limit` |
+//! | `RateLimitLayer`, `ConcurrencyLimitLayer`: quotas for each client | `rate_limit` | `rate-limit` |
+//! | `RedisStore`: limits that nodes share | `rate_limit::redis` | `redis` |
 //! | `RouteLayer`: by host, path and method | `route` | `route` |
 //! | `Upstream`: an origin as a service | `upstream` | `upstream` |
 //! | `Server`: a hardened accept loop | `server` | `server` |

@@ -1,8 +1,10 @@
-//! Admit so many requests of each client in a time, and tell the others when to come back.
+//! Admit so much of each client in a time, and tell the others when to come back.
 //!
-//! Each key (a client's address, a subject, a route: see [`key`](crate::key)) has a bucket of `burst` requests
-//! that refills steadily at the quota's rate. A request takes one; if there is none, it is refused with `429` /
-//! `RESOURCE_EXHAUSTED` and spends nothing. The algorithm is GCRA, which keeps one number for a key.
+//! A [`Limit`] is a [`Quota`] for each key: a client's address, a subject, a route (see [`key`](crate::key)). A request
+//! takes one unit, or its [`cost`](Limit::cost); if that is not there, it is refused with `429` /
+//! `RESOURCE_EXHAUSTED`. The limits of a [`RateLimitLayer`] are checked together and spend together: a request that
+//! one of them refuses spends from none. How units come back with time is the quota's algorithm: token bucket (the
+//! default), leaky bucket, sliding window, sliding log, fixed window, day or month of the calendar.
 //!
 //! ```
 //! # #[cfg(feature = "test-util")] {
@@ -36,11 +38,13 @@
 //!
 //! # What the client reads
 //!
-//! `Retry-After` in whole seconds, rounded up: a client that waits so long, and is alone on its key, is
-//! admitted. `RateLimit-Policy: "default";q=20;w=2` says that the bucket holds 20 and refills in 2 seconds,
-//! `RateLimit: "default";r=19;t=1` that 19 are left and that the bucket is full in 1 second
-//! (draft-ietf-httpapi-ratelimit-headers-11, on admitted responses too). Several limits in a stack each append
-//! their own; give each a [`name`](Limit::name).
+//! `Retry-After` in whole seconds, rounded up and at least 1: a client that waits so long, and is alone on its key, is
+//! admitted. `RateLimit-Policy: "default";q=20;w=2` says that 20 may come at once and are there again in 2 seconds,
+//! `RateLimit: "default";r=19;t=1` that 19 are left and that all are there in 1 second
+//! (draft-ietf-httpapi-ratelimit-headers-11, on admitted responses too). Each limit has its member in both, by its
+//! [`name`](Limit::name); the problem document lists those that refused, as `violated-policies`.
+//! [`legacy_fields`](RateLimitLayer::legacy_fields) adds `X-RateLimit-*`, [`hide_fields`](RateLimitLayer::hide_fields)
+//! leaves all of them out. A gRPC client gets the same, and `RetryInfo` and `QuotaFailure` as details.
 //!
 //! # What a request costs, and who is banned
 //!
@@ -55,15 +59,20 @@
 //! reports) or `unsettled` (a final cost that did not reach the [store](Store)). A request that others refuse counts for
 //! those that refuse it, and for no other.
 //!
+//! # One node or many
+//!
+//! A layer counts in this process. [`shared`](RateLimitLayer::shared) makes several nodes count together, by asking a
+//! [`Store`] for each request or by borrowing from it ([`Sharing`]); the store is Redis or Valkey (`RedisStore`, feature
+//! `redis`), or one of yours. What each way admits, and what happens while the store is down, is told in
+//! [rate limits on many nodes](crate::docs::distributed_rate_limits).
+//!
 //! # Memory
 //!
-//! A layer keeps the state of up to [`max_keys`](RateLimitLayer::max_keys) keys (1,000,000 by default) for each limit,
-//! and takes memory as keys come, 70 bytes for each key of the maximum in the end: 67 MiB by default. A key whose
-//! bucket is full again is forgotten when its place is needed, which changes nothing for it. When there is no such
-//! place, a new key shares a bucket with other newcomers: it is refused sooner than it should, and never admits more;
-//! who has been limited stays limited. Newcomers under quotas that are counted in another way than those that share
-//! already (plans of several algorithms) are refused until these are done. Nothing is ever scanned, and no task runs
-//! in the background.
+//! A limit keeps the state of up to [`max_keys`](RateLimitLayer::max_keys) keys (1,000,000 by default), and takes
+//! memory as keys come, 70 bytes for each key of the maximum in the end; a sliding log takes more. A key of which
+//! everything has come back is forgotten when its place is needed, which changes nothing for it. When there is no such
+//! place, a new key shares a state with other newcomers: it is refused sooner than it should, and never admits
+//! more; who has been limited stays limited. Nothing is ever scanned, and no task runs in the background.
 //!
 //! # Caveats
 //!
@@ -71,9 +80,11 @@
 //! the host has to say who is connected: in axum, serve with `into_make_service_with_connect_info`. Behind
 //! proxies, put a [`ClientIpLayer`](crate::client_ip::ClientIpLayer) outside, or all the world is one client.
 //!
-//! A layer's counters live in this process. Put the limit by address outside of authentication, so that a flood
-//! of bad credentials costs nothing; a limit by subject goes inside. A limit by route goes inside of what routes: on
-//! a route's service, or on an axum `Router`.
+//! Put the limit by address outside of authentication, so that a flood of bad credentials costs nothing; a limit by
+//! subject goes inside. A limit by route goes inside of what routes: on a route's service, or on an axum `Router`.
+//!
+//! [Rate limits](crate::docs::rate_limits) is the guide: which quota to take, and what to write when coming from nginx,
+//! Kong, Envoy, AWS or Apigee.
 
 mod algorithm;
 mod background;

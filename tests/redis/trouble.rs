@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::watch;
 use tower_gateway::rate_limit::{Quota, RedisStore};
 
 use crate::{patient, redis_server::RedisServer, take, take_when_it_answers};
@@ -66,6 +67,44 @@ async fn a_dropped_call_leaves_its_answer_to_nobody() {
         let _ = tokio::time::timeout(Duration::from_micros(u64::from(round % 50)), dropped).await;
         let answer = take(&store, &round.to_be_bytes(), Quota::per_day(7)).await.unwrap();
         assert_eq!(answer.remaining(), 6, "round {round}");
+    }
+}
+
+/// Leads to the server, until it is told that what has come so far leads nowhere any more.
+async fn proxy(to: String) -> (String, watch::Sender<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("redis://{}", listener.local_addr().unwrap());
+    let (cut, cuts) = watch::channel(());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (to, mut cuts) = (to.clone(), cuts.clone());
+            cuts.mark_unchanged();
+            tokio::spawn(async move {
+                let mut server = tokio::net::TcpStream::connect(to).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                    _ = cuts.changed() => std::future::pending().await, // open, and silent
+                }
+            });
+        }
+    });
+    (address, cut)
+}
+
+#[tokio::test]
+async fn a_connection_that_has_gone_silent_is_replaced_even_if_callers_lose_patience_first() {
+    let server = RedisServer::start();
+    let (address, cut) = proxy(server.url().trim_start_matches("redis://").to_owned()).await;
+    let store = RedisStore::connect(address).unwrap();
+    take_when_it_answers(&store, b"alice", Quota::per_day(9)).await;
+    cut.send_replace(());
+    let begin = Instant::now();
+    let impatient = Duration::from_millis(20);
+    while !matches!(
+        tokio::time::timeout(impatient, take(&store, b"alice", Quota::per_day(9))).await,
+        Ok(Ok(_))
+    ) {
+        assert!(begin.elapsed() < SOON, "it asks the silent one for ever");
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redis::{
@@ -52,8 +52,7 @@ type Attempt = Option<Result<Connection, String>>;
 #[derive(Clone)]
 struct Connection {
     kind: Kind,
-    /// How many answers have come.
-    answers: Arc<AtomicU64>,
+    silence: Arc<Silence>,
 }
 
 #[derive(Clone)]
@@ -90,18 +89,14 @@ impl Link {
 
     /// What the server answers to this command. Ends in time, whatever the server does.
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Failure> {
-        let mut used = None;
         let asked = async {
-            let connection = self.connection().await?;
-            let before = connection.answers.load(Ordering::Relaxed);
-            let (connection, _) = used.insert((connection, before));
-            connection.ask(command).await.map_err(Failure::from)
+            let mut connection = self.connection().await?;
+            let call = Call::on(self, &connection);
+            let answer = connection.ask(command).await.map_err(Failure::from);
+            call.answered(&answer);
+            answer
         };
-        let answer = within(self.timeout, asked).await.unwrap_or(Err(Failure::Timeout));
-        if let (Err(failure), Some((connection, before))) = (&answer, used) {
-            self.judge(failure, &connection, before);
-        }
-        answer
+        within(self.timeout, asked).await.unwrap_or(Err(Failure::Timeout))
     }
 
     async fn connection(&self) -> Result<Connection, Failure> {
@@ -145,15 +140,10 @@ impl Link {
         receiver
     }
 
-    /// Gives the connection up if another may do better: if it failed, or was silent all the time of a call.
-    fn judge(&self, failure: &Failure, connection: &Connection, before: u64) {
-        let silent = matches!(failure, Failure::Timeout)
-            && connection.answers.load(Ordering::Relaxed) == before;
-        if !silent && !failure.is_of_connection() {
-            return;
-        }
+    /// Another connection may do better.
+    fn give_up(&self, silence: &Arc<Silence>) {
         let mut state = self.state();
-        if matches!(&*state, State::Up(it) if Arc::ptr_eq(&it.answers, &connection.answers)) {
+        if matches!(&*state, State::Up(it) if Arc::ptr_eq(&it.silence, silence)) {
             *state = State::Down;
         }
     }
@@ -169,9 +159,70 @@ impl Connection {
             Kind::One(connection) => connection.req_packed_command(command).await,
             Kind::Cluster(connection) => connection.req_packed_command(command).await,
         };
-        let answer = answer.and_then(Value::extract_error);
-        self.answers.fetch_add(1, Ordering::Relaxed);
-        answer
+        answer.and_then(Value::extract_error)
+    }
+}
+
+/// Since when a connection owes an answer: since the first call after the last answer.
+struct Silence {
+    begin: Instant,
+    /// Nanoseconds since the beginning, and one more; 0 if it owes none.
+    since: AtomicU64,
+}
+
+impl Silence {
+    fn new() -> Self {
+        Self { begin: Clock::system().now(), since: AtomicU64::new(0) }
+    }
+
+    fn lasts(&self) -> Duration {
+        match self.since.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => Duration::from_nanos(self.now().saturating_sub(since)),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        let elapsed = Clock::system().now().saturating_duration_since(self.begin);
+        u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    fn asked(&self) {
+        let now = self.now();
+        let _ = self.since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+/// A call that waits for its answer. One that ends without it, whoever has lost patience, asks whether the
+/// connection has been silent for (nearly: others count from a moment sooner) as long as a call may take.
+struct Call<'a> {
+    link: &'a Link,
+    silence: Arc<Silence>,
+    answered: bool,
+}
+
+impl<'a> Call<'a> {
+    fn on(link: &'a Link, connection: &Connection) -> Self {
+        connection.silence.asked();
+        Self { link, silence: Arc::clone(&connection.silence), answered: false }
+    }
+
+    fn answered(mut self, answer: &Result<Value, Failure>) {
+        self.answered = true;
+        self.silence.since.store(0, Ordering::Relaxed);
+        if let Err(failure) = answer
+            && failure.is_of_connection()
+        {
+            self.link.give_up(&self.silence);
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if !self.answered && self.silence.lasts() >= self.link.timeout.mul_f64(0.75) {
+            self.link.give_up(&self.silence);
+        }
     }
 }
 
@@ -200,7 +251,7 @@ async fn dial(address: &Address, timeout: Duration) -> Result<Connection, String
         },
     };
     let kind = kind.map_err(|error| error.to_string())?;
-    Ok(Connection { kind, answers: Arc::default() })
+    Ok(Connection { kind, silence: Arc::new(Silence::new()) })
 }
 
 /// What the future comes to, unless that takes longer. By the system's clock, whatever clock limits go by: the

@@ -49,7 +49,7 @@ pub(super) use ladder::Steps;
 ///
 /// A decision that has no answer within the [`deadline`](Self::deadline), that is answered with an error, or that
 /// comes while [`max_in_flight`](Self::max_in_flight) calls are open, is made in this process: each limit goes by its
-/// [fallback](Limit::on_store_failure), and as ever the request takes from all or from none. After five failures in
+/// [fallback](super::Limit::on_store_failure), and as ever the request takes from all or from none. After five failures in
 /// a row nobody asks, nor waits, for 100 ms; then one request tries, and with each try that fails the pause doubles,
 /// up to one second. The first success ends the outage.
 ///
