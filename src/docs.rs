@@ -23,6 +23,3 @@ pub mod authentication {}
 
 #[doc = include_str!("../docs/guides/distributed-rate-limits.md")]
 pub mod distributed_rate_limits {}
-
-#[doc = include_str!("../docs/guides/rate-limits.md")]
-pub mod rate_limits {}
