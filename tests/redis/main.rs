@@ -7,6 +7,7 @@ mod redis_server;
 mod decisions;
 mod faults;
 mod keys;
+mod leased;
 mod processes;
 mod same_as_memory;
 mod several_servers;
