@@ -130,7 +130,7 @@
 //! | `Upstream`: an origin as a service | `upstream` | `upstream` |
 //! | `Server`: a hardened accept loop | `server` | `server` |
 //! | `HttpClient`: the ready HTTP client | `client` | `client` |
-//! | https origins, TLS in the server | | `tls` |
+//! | https origins, TLS in the server, `rediss://` | | `tls` |
 //! | extractors and peer addresses of the hosts | `host` | `axum`, `tonic` |
 //! | an event, a counter for each decision | | `tracing`, `metrics` |
 //! | a manual clock, the contract checklist | `test_util` | `test-util` |

@@ -292,7 +292,8 @@ impl fmt::Debug for Quota {
 }
 
 /// Which quota a request is under. A [`Quota`] is the same for all; [`Plans`] go by the identity's plan; a closure
-/// goes by whatever stands in the request.
+/// goes by whatever stands in the request. Write the type of the closure's argument; without it the compiler finds it
+/// "not general enough".
 ///
 /// ```
 /// use tower_gateway::{guard::Head, rate_limit::{Quota, QuotaSource}};
@@ -304,6 +305,11 @@ impl fmt::Debug for Quota {
 /// # fn is_source(_: impl QuotaSource) {}
 /// # is_source(uploads_are_dear);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says no quota",
+    label = "not a `Quota`, `Plans` of quotas, or closure from `Head<'_>` to `Quota`",
+    note = "a number needs its time: `Quota::per_minute(60)`; a `Limit` goes to `RateLimitLayer::of` and `and`"
+)]
 pub trait QuotaSource {
     /// The quota of the request with this head.
     fn quota(&self, head: Head<'_>) -> Quota;

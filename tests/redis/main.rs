@@ -7,9 +7,11 @@ mod redis_server;
 mod decisions;
 mod faults;
 mod keys;
+mod leased;
 mod processes;
 mod same_as_memory;
 mod several_servers;
+mod tls;
 mod trouble;
 
 use std::time::Duration;

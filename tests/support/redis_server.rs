@@ -85,6 +85,12 @@ impl RedisServer {
         sentinel
     }
 
+    /// A sentinel of the server on another port of this machine, with more settings.
+    pub fn sentinel_of(port: u16, settings: &[&str]) -> Self {
+        let watch = format!("sentinel monitor main 127.0.0.1 {port} 1\n");
+        Self::launch(free_port(), settings, Some(&watch))
+    }
+
     fn launch(port: u16, settings: &[&str], sentinel: Option<&str>) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -224,7 +230,7 @@ pub fn free_port() -> u16 {
 }
 
 /// One to which 10,000 can be added: the port of the cluster's bus.
-fn free_cluster_port() -> u16 {
+pub fn free_cluster_port() -> u16 {
     let free =
         |port: &u16| *port < 55_000 && TcpListener::bind(("127.0.0.1", *port + 10_000)).is_ok();
     std::iter::repeat_with(free_port).take(10_000).find(free).expect("there are free ports")

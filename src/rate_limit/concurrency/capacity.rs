@@ -12,6 +12,11 @@ use crate::{guard::Head, rate_limit::Plans};
 /// };
 /// let layer = ConcurrencyLimitLayer::new(uploads_are_dear, key::client_ip());
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says no number of requests at a time",
+    label = "not a `usize`, `Plans<usize>`, or closure from `Head<'_>` to `usize`",
+    note = "a `Quota`, which is a number in a time, goes to `RateLimitLayer::new`"
+)]
 pub trait Capacity {
     /// The most that may be in flight, the request with this head included.
     fn capacity(&self, head: Head<'_>) -> usize;

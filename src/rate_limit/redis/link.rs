@@ -19,7 +19,7 @@ use redis::{
 use tokio::sync::watch;
 
 use super::{
-    address::{Address, cluster_client},
+    address::{Address, Servers},
     failure::Failure,
 };
 use crate::clock::{Clock, Sleep, within};
@@ -63,13 +63,25 @@ impl Link {
         Self { address: Arc::new(address), timeout, state: Arc::default() }
     }
 
+    /// Where it leads.
+    #[cfg(feature = "tls")]
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// To another address.
+    #[cfg(feature = "tls")]
+    pub(super) fn lead_to(&mut self, address: Address) {
+        *self = Self::new(address, self.timeout);
+    }
+
     /// Calls wait so long.
     pub(super) fn wait(&mut self, timeout: Duration) {
         self.timeout = timeout;
     }
 
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(*self.address, Address::Cluster(_))
+        matches!(self.address.servers(), Servers::Cluster(_))
     }
 
     /// What the server answers to this command. Ends in time, whatever the server does.
@@ -224,15 +236,18 @@ async fn dial(address: &Address, timeout: Duration) -> Result<Connection, String
     let settings = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECTING))
         .set_response_timeout(None);
-    let kind = match address {
-        Address::One(client) => {
-            client.get_multiplexed_async_connection_with_config(&settings).await.map(Kind::One)
-        }
-        Address::Cluster(nodes) => match cluster_client(nodes, timeout) {
+    let kind = match address.servers() {
+        Servers::One(server) => match address.client(server) {
+            Ok(client) => {
+                client.get_multiplexed_async_connection_with_config(&settings).await.map(Kind::One)
+            }
+            Err(error) => Err(error),
+        },
+        Servers::Cluster(nodes) => match address.cluster_client(nodes, timeout) {
             Ok(client) => client.get_async_connection().await.map(Kind::Cluster),
             Err(error) => Err(error),
         },
-        Address::Sentinel(sentinels) => match sentinels.client() {
+        Servers::Sentinels(name, sentinels) => match address.sentinel_client(name, sentinels) {
             Ok(mut client) => {
                 client.get_async_connection_with_config(&settings).await.map(Kind::One)
             }

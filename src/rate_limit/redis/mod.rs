@@ -61,13 +61,25 @@
 //! from its sentinels goes on for those who still reach it, unless it is told not to (`min-replicas-to-write`).
 //!
 //! What another program writes under our keys is an error until it is gone. Servers before Redis 5 cannot run the
-//! script. Connections are not encrypted.
+//! script.
+//!
+//! # TLS
+//!
+//! With feature `tls`, URLs that begin with `rediss://` are encrypted, by TLS 1.2 or 1.3; sentinels and the master that
+//! they name alike. A server's certificate has to be for the host of its URL, or for the name by which a cluster or a
+//! sentinel announces it, and be issued by a public authority or by those of `RedisStore::root_pem`. The connection takes
+//! rustls's provider of the process, and makes it aws-lc-rs if there is none. `redis://` is not encrypted.
 
 mod address;
 mod failure;
 mod link;
 mod place;
 mod script;
+#[cfg(feature = "tls")]
+mod trust;
+#[cfg(not(feature = "tls"))]
+#[path = "trust_nobody.rs"]
+mod trust;
 mod wire;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
@@ -165,6 +177,40 @@ impl RedisStore {
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         self.set(|it| it.link.wait(timeout))
+    }
+
+    /// Trusts servers whose certificates come from these authorities, and from no others: PEM, one or more. Default:
+    /// the roots of the Mozilla programme.
+    ///
+    /// # Errors
+    ///
+    /// When that is no such PEM, or a URL is not `rediss://`.
+    #[cfg(feature = "tls")]
+    pub fn root_pem(self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        self.trusting(|trust| trust.with_roots(pem.as_ref()))
+    }
+
+    /// Shows this certificate to servers: the chain, leaf first, and its private key, both PEM.
+    ///
+    /// # Errors
+    ///
+    /// When either cannot be read, or a URL is not `rediss://`. That the key is another's shows when it connects.
+    #[cfg(feature = "tls")]
+    pub fn certificate_pem(
+        self,
+        chain: impl AsRef<[u8]>,
+        key: impl AsRef<[u8]>,
+    ) -> Result<Self, ConfigError> {
+        self.trusting(|trust| Ok(trust.with_identity(chain.as_ref(), key.as_ref())))
+    }
+
+    #[cfg(feature = "tls")]
+    fn trusting(
+        self,
+        change: impl FnOnce(trust::Trust) -> Result<trust::Trust, ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        let address = self.0.link.address().trusting(change)?;
+        Ok(self.set(|it| it.link.lead_to(address)))
     }
 
     fn set(self, change: impl FnOnce(&mut Inner)) -> Self {
