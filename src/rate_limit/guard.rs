@@ -1,27 +1,25 @@
 //! The guard of a [`RateLimitLayer`](super::RateLimitLayer): asks all limits, and says what they said.
 
-use std::{fmt, slice, sync::Arc, time::Duration};
+use std::{fmt, slice, sync::Arc};
 
 use arc_swap::ArcSwap;
-use http::{Request, Response};
 use smallvec::SmallVec;
 
 use super::{
     book::{Book, Kept},
-    fields::Stamp,
+    counted::{Aftermath, Counted},
     legacy::Legacy,
     memory::{self, Ask},
-    ruling::{Ruling, Said},
-    settle::ResponseHead,
+    ruling::Ruling,
+    said::Asked,
     settling::{Account, Reservation, Settling},
     sharing::{Shared, Taken},
     waiting::Place,
 };
 use crate::{
-    body::Watch,
-    event::{self, Outcome},
-    guard::{Guard, Head, Pass, Verdict},
-    rejection::{Reason, Rejection},
+    event::Outcome,
+    guard::{Guard, Head, Verdict},
+    rejection::Rejection,
 };
 
 /// The limits of a layer, and all that they have counted.
@@ -43,13 +41,6 @@ impl Limits {
 struct Asking {
     asked: SmallVec<[Asked; 4]>,
     reservations: Vec<Reservation>,
-}
-
-/// Who is asked: the limit at this place in the layer, or its penalty box.
-#[derive(Clone, Copy)]
-struct Asked {
-    place: usize,
-    penalty: bool,
 }
 
 impl Asking {
@@ -107,7 +98,7 @@ fn take_from_one(
         if kept.fields.is_none() && !book.terms.legacy {
             return Ok(Verdict::admit(Counted::default()));
         }
-        let stamps = kept.fields.iter().map(|fields| fields.stamp(&said)).collect();
+        let stamps = kept.stamp(&said, false).into_iter().collect();
         let legacy = book.terms.legacy.then(|| Legacy::of(slice::from_ref(&said))).flatten();
         let counted = Aftermath { stamps, legacy, ..Aftermath::default() };
         return Ok(Verdict::admit(counted.into()));
@@ -210,168 +201,8 @@ fn answer(
     }
 }
 
-impl Book {
-    /// Each limit that counts, and what it said; behind it, its penalty box.
-    fn said<'a>(
-        &'a self,
-        asked: &'a [Asked],
-        ruling: &'a Ruling,
-    ) -> impl Iterator<Item = (&'a Kept, bool, &'a Said)> {
-        let said = asked.iter().zip(ruling.said());
-        said.map(|(asked, said)| (&*self.limits[asked.place], asked.penalty, said))
-    }
-
-    /// Counts what became of the request under each limit.
-    fn count(&self, asked: &[Asked], ruling: &Ruling) {
-        let goes_on = ruling.refusal().is_none();
-        let mut said = self.said(asked, ruling).peekable();
-        while let Some((kept, _, limit)) = said.next() {
-            let penalty = said.next_if(|(_, penalty, _)| *penalty).map(|(_, _, said)| said);
-            let outcome = outcome(limit, penalty, goes_on);
-            let outcome = match outcome {
-                Some(Outcome::Refused | Outcome::Banned) if self.terms.report_only => {
-                    Some(Outcome::Reported)
-                }
-                outcome => outcome,
-            };
-            outcome.into_iter().for_each(|it| kept.tally.count(it));
-        }
-    }
-
-    /// Penalty boxes have no fields but when they refuse.
-    fn stamps(&self, asked: &[Asked], ruling: &Ruling) -> Stamps {
-        let shown =
-            self.said(asked, ruling).filter(|(_, penalty, said)| !penalty || said.refuses());
-        shown.filter_map(|(kept, penalty, said)| Some(kept.fields(penalty)?.stamp(said))).collect()
-    }
-
-    fn legacy(&self, ruling: &Ruling) -> Option<Legacy> {
-        self.terms.legacy.then(|| Legacy::of(ruling.said())).flatten()
-    }
-
-    /// What limits that only report would have refused.
-    fn reports(&self, asked: &[Asked], ruling: &Ruling) -> Vec<Rejection> {
-        let would = self.said(asked, ruling).filter(|(_, _, said)| !said.enforced);
-        let report = |(kept, penalty, said): (&Kept, bool, &Said)| {
-            let wait = said.answer.verdict.err()?;
-            Some(kept.named(limited(wait), penalty))
-        };
-        would.filter_map(report).collect()
-    }
-
-    /// The refusal by those that refuse.
-    fn refusal(&self, asked: &[Asked], ruling: &Ruling, wait: Option<Duration>) -> Rejection {
-        // A ban outlasts what its limit says, and so is named first.
-        let by = |boxes| {
-            self.said(asked, ruling).filter(move |(_, it, said)| *it == boxes && said.refuses())
-        };
-        let refusing = by(true).chain(by(false));
-        let no = refusing.fold(limited(wait), |no, (kept, penalty, _)| kept.named(no, penalty));
-        let fields = self.stamps(asked, ruling).into_iter().flat_map(Stamp::into_fields);
-        let legacy = self.legacy(ruling);
-        let fields = fields.chain(legacy.into_iter().flat_map(Legacy::into_fields));
-        fields.fold(no, |no, (name, value)| no.with_header(name, value))
-    }
-}
-
-impl Kept {
-    /// A refusal by this limit, or by its penalty box.
-    fn named(&self, no: Rejection, penalty: bool) -> Rejection {
-        no.with_member("policy", &**self.policy(penalty))
-    }
-}
-
-/// What became of a request under one limit; nothing, if others refused it.
-fn outcome(limit: &Said, penalty: Option<&Said>, goes_on: bool) -> Option<Outcome> {
-    let refuses = |said: &Said| said.answer.verdict.is_err();
-    match (refuses(limit), penalty.is_some_and(refuses)) {
-        (false, false) => goes_on.then_some(Outcome::Admitted),
-        _ if !limit.enforced => Some(Outcome::Reported),
-        (_, true) => Some(Outcome::Banned),
-        (true, false) => Some(Outcome::Refused),
-    }
-}
-
-fn limited(wait: Option<Duration>) -> Rejection {
-    match wait {
-        Some(wait) => Rejection::rate_limited(wait),
-        None => Rejection::new(Reason::RateLimited, "No requests are admitted here."),
-    }
-}
-
 impl fmt::Debug for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.load().limits.iter().map(|kept| &kept.limit)).finish()
-    }
-}
-
-type Stamps = SmallVec<[Stamp; 1]>;
-
-/// A request that was counted: stamps on the response what is left, and settles what it cost.
-#[derive(Default)]
-pub struct Counted(Option<Box<Aftermath>>);
-
-/// What is still to be done for a request that goes on.
-#[derive(Default)]
-struct Aftermath {
-    stamps: Stamps,
-    legacy: Option<Legacy>,
-    /// By limits that only report.
-    reports: Vec<Rejection>,
-    settling: Option<Box<Settling>>,
-}
-
-impl From<Aftermath> for Counted {
-    fn from(what: Aftermath) -> Self {
-        let nothing = what.stamps.is_empty()
-            && what.reports.is_empty()
-            && what.legacy.is_none()
-            && what.settling.is_none();
-        Self((!nothing).then(|| Box::new(what)))
-    }
-}
-
-impl Pass for Counted {
-    fn enter<B>(&mut self, request: &mut Request<B>) {
-        self.0.iter_mut().for_each(|it| it.enter(request));
-    }
-
-    fn leave<B>(&mut self, response: &mut Response<B>) {
-        self.0.iter_mut().for_each(|it| it.leave(response));
-    }
-
-    fn watch(&mut self) -> Option<Box<dyn Watch>> {
-        self.0.as_mut()?.watch()
-    }
-}
-
-impl Aftermath {
-    fn enter<B>(&mut self, request: &mut Request<B>) {
-        for report in self.reports.drain(..) {
-            event::reported(Limits::NAME, Head::of(request), &report);
-        }
-    }
-
-    fn leave<B>(&mut self, response: &mut Response<B>) {
-        if let Some(settling) = &mut self.settling {
-            settling.see(ResponseHead::of(response, 0));
-        }
-        for stamp in self.stamps.drain(..) {
-            stamp.append_to(response.headers_mut());
-        }
-        if let Some(legacy) = self.legacy.take() {
-            legacy.write(response.headers_mut());
-        }
-    }
-
-    fn watch(&mut self) -> Option<Box<dyn Watch>> {
-        let settling = self.settling.take().filter(|it| it.is_metering())?;
-        Some(settling)
-    }
-}
-
-impl fmt::Debug for Counted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Counted")
     }
 }

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     fields::{most, seconds},
+    quota::Quota,
     ruling::Said,
 };
 
@@ -23,7 +24,8 @@ pub(super) struct Legacy {
 impl Legacy {
     /// Of the limit with the least left; of several, the one whose reset is the furthest.
     pub(super) fn of(said: &[Said]) -> Option<Self> {
-        let enforced = said.iter().filter(|said| said.enforced && !said.quota.is_penalty_box());
+        let counts = |said: &Quota| !said.is_penalty_box() && !said.is_unlimited();
+        let enforced = said.iter().filter(|said| said.enforced && counts(&said.quota));
         let all = enforced.map(|said| Self {
             limit: most(said.quota.policy().0),
             remaining: most(said.answer.remaining()),

@@ -91,6 +91,7 @@ mod background;
 mod book;
 mod calendar;
 pub mod concurrency;
+mod counted;
 mod fields;
 mod guard;
 mod handle;
@@ -103,6 +104,7 @@ mod quota;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod ruling;
+mod said;
 pub mod settle;
 mod settling;
 mod sharing;
@@ -111,7 +113,8 @@ mod timeline;
 mod waiting;
 
 pub use concurrency::ConcurrencyLimitLayer;
-pub use guard::{Counted, Limits};
+pub use counted::Counted;
+pub use guard::Limits;
 pub use handle::{LimitHandle, LimitsHandle};
 pub use layer::RateLimitLayer;
 pub use limit::{Limit, MissingKey};

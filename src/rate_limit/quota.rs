@@ -226,6 +226,11 @@ impl Quota {
         self.period.div_ceil(if self.count == 0 { 1 } else { self.count })
     }
 
+    /// Whether there is no limit.
+    pub(super) fn is_unlimited(self) -> bool {
+        matches!(self.algorithm, Algorithm::Unlimited)
+    }
+
     /// Whether nothing is ever admitted.
     pub(super) fn is_nothing(self) -> bool {
         self.count == 0 || matches!(self.algorithm, Algorithm::TokenBucket { burst: 0 })

@@ -129,6 +129,7 @@ async fn each_plan_has_its_quota_and_algorithm() {
             assert_eq!(gate.status(who(subject, plan)).await, expected, "{plan} {n}");
         }
     }
+    assert_eq!(gate.ask(who("d", "house")).await, (200, String::new()), "no limit, no fields");
     assert_eq!(gate.status(who("c", "pro")).await, 200, "the plan has changed");
 }
 

@@ -5,11 +5,8 @@
 //! waits for it may leave.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use redis::{
@@ -21,6 +18,7 @@ use tokio::sync::watch;
 use super::{
     address::{Address, Servers},
     failure::Failure,
+    silence::Silence,
 };
 use crate::clock::{Clock, Sleep, within};
 
@@ -167,36 +165,6 @@ impl Connection {
     }
 }
 
-/// Since when a connection owes an answer: since the first call after the last answer.
-struct Silence {
-    begin: Instant,
-    /// Nanoseconds since the beginning, and one more; 0 if it owes none.
-    since: AtomicU64,
-}
-
-impl Silence {
-    fn new() -> Self {
-        Self { begin: Clock::system().now(), since: AtomicU64::new(0) }
-    }
-
-    fn lasts(&self) -> Duration {
-        match self.since.load(Ordering::Relaxed) {
-            0 => Duration::ZERO,
-            since => Duration::from_nanos(self.now().saturating_sub(since)),
-        }
-    }
-
-    fn now(&self) -> u64 {
-        let elapsed = Clock::system().now().saturating_duration_since(self.begin);
-        u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
-    }
-
-    fn asked(&self) {
-        let now = self.now();
-        let _ = self.since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
-    }
-}
-
 /// A call that waits for its answer. One that ends without it, whoever has lost patience, asks whether the
 /// connection has been silent for (nearly: others count from a moment sooner) as long as a call may take.
 struct Call<'a> {
@@ -213,7 +181,7 @@ impl<'a> Call<'a> {
 
     fn answered(mut self, answer: &Result<Value, Failure>) {
         self.answered = true;
-        self.silence.since.store(0, Ordering::Relaxed);
+        self.silence.ends();
         if let Err(failure) = answer
             && failure.is_of_connection()
         {

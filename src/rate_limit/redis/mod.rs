@@ -75,6 +75,7 @@ mod failure;
 mod link;
 mod place;
 mod script;
+mod silence;
 #[cfg(feature = "tls")]
 mod trust;
 #[cfg(not(feature = "tls"))]
