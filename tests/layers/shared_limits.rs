@@ -376,6 +376,21 @@ async fn one_request_at_a_time_tries_whether_the_store_is_back() {
 }
 
 #[tokio::test]
+async fn an_answer_to_an_old_question_does_not_end_an_outage() {
+    let rig = Rig::with([limit(Quota::per_second(1_000))], |it| it.deadline(SECOND));
+    rig.store.set(Mode::Slow(SECOND / 20));
+    let old = rig.spawn(get("/"));
+    run().await;
+    rig.store.set(Mode::Fails);
+    rig.admitted(5).await;
+    rig.wait(SECOND / 20).await;
+    assert_eq!(old.await.unwrap().status(), 200);
+    let asked = rig.store.takes();
+    rig.admitted(3).await;
+    assert_eq!(rig.store.takes(), asked, "the last five calls failed");
+}
+
+#[tokio::test]
 async fn a_probe_whose_client_leaves_locks_nobody_out() {
     let rig = Rig::new([limit(Quota::per_second(1_000))]);
     rig.store.set(Mode::Fails);
@@ -448,6 +463,20 @@ async fn a_closed_limit_is_unavailable_and_not_exceeded() {
     assert_eq!(status.code(), tonic::Code::Unavailable);
     let details = tonic_types::StatusExt::get_error_details(&status);
     assert_eq!(details.retry_info().unwrap().retry_delay, Some(SECOND));
+}
+
+#[tokio::test]
+async fn a_limit_that_was_replaced_while_its_store_hung_admits_nobody() {
+    let (clock, time) = Clock::manual();
+    let store = Stub::new(&clock);
+    let both = [limit(Quota::per_hour(9)), limit(Quota::per_hour(9)).name("other")];
+    let layer = layer(both, &clock).shared(Sharing::exact(store.clone()));
+    store.set(Mode::Hangs);
+    let request = tokio::spawn(layer.layer(echo()).oneshot(get("/")));
+    run().await;
+    layer.handle().replace([limit(Quota::per_hour(9))]);
+    time.advance(SECOND);
+    assert_problem(request.await.unwrap().unwrap(), 503, "unavailable").await;
 }
 
 #[tokio::test]

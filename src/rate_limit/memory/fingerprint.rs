@@ -58,3 +58,17 @@ impl Secret {
 pub(crate) fn scale(hash: u64, end: usize) -> usize {
     ((u128::from(hash) * end as u128) >> 64) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_not_who_has_an_empty_key_and_kinds_are_apart() {
+        let secret = Secret::default();
+        let kinds: [Kind; 4] = [[0, 0], [8, 0], [0, 8], [8, 8]];
+        let keys: [Option<&[u8]>; 4] = [None, Some(b""), Some(b"a"), Some(&[0; 8])];
+        let all = kinds.into_iter().flat_map(|kind| keys.map(|key| secret.fingerprint(kind, key)));
+        assert_eq!(all.collect::<std::collections::HashSet<_>>().len(), 16);
+    }
+}

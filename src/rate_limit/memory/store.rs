@@ -180,6 +180,24 @@ mod tests {
     }
 
     #[test]
+    fn who_shares_the_overflow_cell_gives_nothing_back_and_resets_nothing_for_all_who_do() {
+        let day = Quota::per_day(5);
+        for quota in [day, day.sliding_window(), day.sliding_log(), day.fixed_window()] {
+            let store = MemoryStore::with(Clock::manual().0, 1);
+            let of = |key: u8| Demand::test("small", Some(&[key]), quota);
+            let slots = (0..32).map(|key| drain(&store, &of(key)).len());
+            assert!(slots.eq([5; 32]));
+            let receipts = drain(&store, &of(32));
+            assert_eq!(receipts.len(), 5);
+            for receipt in [receipts[0], Receipt::LATEST] {
+                store.refund(vec![(of(32), receipt)]).now_or_never().unwrap().unwrap();
+            }
+            store.reset(of(32)).now_or_never().unwrap().unwrap();
+            assert_eq!(drain(&store, &of(33)).len(), 0, "{quota:?}");
+        }
+    }
+
+    #[test]
     fn one_limit_twice_in_one_call_is_an_error_that_waits_for_nobody() {
         let store = MemoryStore::new();
         let demand =
