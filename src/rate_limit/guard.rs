@@ -107,7 +107,7 @@ fn take_from_one(
         if kept.fields.is_none() && !book.terms.legacy {
             return Ok(Verdict::admit(Counted::default()));
         }
-        let stamps = kept.fields.iter().map(|fields| fields.stamp(&said)).collect();
+        let stamps = kept.fields.iter().filter_map(|fields| fields.stamp(&said)).collect();
         let legacy = book.terms.legacy.then(|| Legacy::of(slice::from_ref(&said))).flatten();
         let counted = Aftermath { stamps, legacy, ..Aftermath::default() };
         return Ok(Verdict::admit(counted.into()));
@@ -242,7 +242,7 @@ impl Book {
     fn stamps(&self, asked: &[Asked], ruling: &Ruling) -> Stamps {
         let shown =
             self.said(asked, ruling).filter(|(_, penalty, said)| !penalty || said.refuses());
-        shown.filter_map(|(kept, penalty, said)| Some(kept.fields(penalty)?.stamp(said))).collect()
+        shown.filter_map(|(kept, penalty, said)| kept.fields(penalty)?.stamp(said)).collect()
     }
 
     fn legacy(&self, ruling: &Ruling) -> Option<Legacy> {

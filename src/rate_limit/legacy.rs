@@ -23,7 +23,7 @@ pub(super) struct Legacy {
 impl Legacy {
     /// Of the limit with the least left; of several, the one whose reset is the furthest.
     pub(super) fn of(said: &[Said]) -> Option<Self> {
-        let enforced = said.iter().filter(|said| said.enforced && !said.quota.is_penalty_box());
+        let enforced = said.iter().filter(|said| said.enforced && said.quota.is_told());
         let all = enforced.map(|said| Self {
             limit: most(said.quota.policy().0),
             remaining: most(said.answer.remaining()),

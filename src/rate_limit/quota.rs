@@ -100,7 +100,7 @@ impl Quota {
         Self::bucket(count, 28 * DAY).with(Algorithm::Month { offset: 0 })
     }
 
-    /// No limit: for a plan that has none.
+    /// No limit: for a plan that has none. No `RateLimit` fields tell of it.
     pub const fn unlimited() -> Self {
         Self { count: u64::MAX, period: SECOND, algorithm: Algorithm::Unlimited }
     }
@@ -114,6 +114,15 @@ impl Quota {
 
     pub(super) fn is_penalty_box(self) -> bool {
         matches!(self.algorithm, Algorithm::PenaltyBox { .. })
+    }
+
+    pub(super) fn is_unlimited(self) -> bool {
+        self.algorithm == Algorithm::Unlimited
+    }
+
+    /// Whether it is one number for clients that read one.
+    pub(super) fn is_told(self) -> bool {
+        !self.is_penalty_box() && !self.is_unlimited()
     }
 
     const fn bucket(count: u64, period: u64) -> Self {
