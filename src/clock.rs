@@ -170,6 +170,17 @@ impl fmt::Debug for Sleep {
     }
 }
 
+/// What the future comes to, unless the time is over first.
+#[cfg(any(feature = "client", feature = "rate-limit"))]
+pub(crate) async fn within<F: Future>(time: Sleep, future: F) -> Option<F::Output> {
+    let (mut future, mut time) = (std::pin::pin!(future), std::pin::pin!(time));
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => time.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}
+
 #[cfg(not(feature = "test-util"))]
 mod never {
     use std::{

@@ -12,9 +12,12 @@ use super::{
     error::{ClientError, ClientErrorKind},
     place::Address,
     pool::{Http1, Http2, Load},
-    timer::{Timer, within},
+    timer::Timer,
 };
-use crate::{clock::Clock, gather::Gathered};
+use crate::{
+    clock::{Clock, within},
+    gather::Gathered,
+};
 
 /// A response head larger than this is refused.
 const MAX_HEAD: usize = 64 * 1024;
@@ -53,7 +56,9 @@ async fn first_of(addrs: &[SocketAddr], clock: &Clock, deadline: Instant) -> io:
         let now = clock.now();
         let share = deadline.saturating_duration_since(now) / untried;
         untried -= 1;
-        if let Some(Ok(stream)) = within(clock, now + share, TcpStream::connect(addr)).await {
+        if let Some(Ok(stream)) =
+            within(clock.sleep_until(now + share), TcpStream::connect(addr)).await
+        {
             return Ok(stream);
         }
     }

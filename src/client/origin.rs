@@ -22,9 +22,8 @@ use super::{
     place::{Address, Place},
     pool::{Http1, Pool},
     settings::HttpVersion,
-    timer::within,
 };
-use crate::BoxError;
+use crate::{BoxError, clock::within};
 
 /// An origin server and the connections to it.
 #[derive(Debug)]
@@ -164,7 +163,7 @@ impl Origin {
         };
         // Boxed: it is rare and large, and each request's future would carry it.
         let connect = Box::pin(self.connect(need, deadline));
-        within(clock, deadline, connect).await.unwrap_or_else(|| Err(kind.into()))
+        within(clock.sleep_until(deadline), connect).await.unwrap_or_else(|| Err(kind.into()))
     }
 
     fn reuse(self: &Arc<Self>, need: Need, now: Instant) -> Option<Lease> {

@@ -1,8 +1,7 @@
 //! Deadlines that cost next to nothing while they are kept.
 
 use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll},
     time::Instant,
 };
@@ -33,18 +32,4 @@ impl Timer {
         }
         sleep.as_mut().poll(cx)
     }
-}
-
-/// What the future comes to, unless `deadline` passes first.
-pub(super) async fn within<F: Future>(
-    clock: &Clock,
-    deadline: Instant,
-    future: F,
-) -> Option<F::Output> {
-    let (mut future, mut timer) = (pin!(future), Timer::default());
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => timer.poll(clock, deadline, cx).map(|()| None),
-    })
-    .await
 }

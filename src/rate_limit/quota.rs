@@ -50,6 +50,10 @@ pub(super) enum Algorithm {
     PenaltyBox { ban: u64 },
 }
 
+/// What states can be read by each other: two quotas have one kind only if they are alike in all that it is made of.
+/// The lowest bit is 0.
+pub(super) type Kind = [u64; 2];
+
 /// The longest that anything may take, 146 years in nanoseconds: sums of two such stay within 64 bits.
 pub(super) const LONGEST: u64 = u64::MAX / 4;
 
@@ -258,17 +262,19 @@ impl Quota {
     /// What states of it can be read by another quota: those of the same kind. A bucket's state is a time, which
     /// any rate can go on from; a window's belongs to its period.
     #[inline]
-    pub(super) fn kind(self) -> u64 {
-        match self.algorithm {
+    pub(super) fn kind(self) -> Kind {
+        let (tag, period, offset) = match self.algorithm {
             Algorithm::Unlimited
             | Algorithm::TokenBucket { .. }
-            | Algorithm::LeakyBucket { .. } => 0,
-            Algorithm::SlidingWindow => 1 ^ (self.period << 3),
-            Algorithm::SlidingLog => 2 ^ (self.period << 3),
-            Algorithm::FixedWindow { offset } => 3 ^ (self.period << 3) ^ offset.rotate_left(32),
-            Algorithm::Month { offset } => 4 ^ (offset << 3),
-            Algorithm::PenaltyBox { .. } => 5,
-        }
+            | Algorithm::LeakyBucket { .. } => (0, 0, 0),
+            Algorithm::SlidingWindow => (1, self.period, 0),
+            Algorithm::SlidingLog => (2, self.period, 0),
+            Algorithm::FixedWindow { offset } => (3, self.period, offset),
+            Algorithm::Month { offset } => (4, 0, offset),
+            Algorithm::PenaltyBox { .. } => (5, 0, 0),
+        };
+        // Side by side: no time has more than 62 bits, and so none runs into another's.
+        [period << 2 | tag & 3, offset << 2 | (tag >> 2) << 1]
     }
 
     /// The most that is admitted at once, and the time after which as much is again: `q` and `w` of
@@ -447,6 +453,32 @@ mod tests {
             assert!(kinds[..n].iter().all(|it| it.kind() != one.kind()), "{one:?}");
         }
         assert_eq!(Quota::per_hour(5).burst(1).kind(), Quota::per_day(9).kind());
+    }
+
+    #[test]
+    fn no_period_and_offset_make_the_kind_of_another_quota() {
+        let nanos = Duration::from_nanos;
+        let fixed =
+            |period, offset| Quota::per(1, nanos(period)).fixed_window().starting(nanos(offset));
+        let month = |offset| Quota::per_calendar_month(1).starting(nanos(offset));
+        let quotas = [
+            fixed(1 << 40, 0),
+            fixed((1 << 40) + 1, 1 << 35),
+            fixed(LONGEST, 0),
+            fixed(LONGEST, LONGEST - 1),
+            fixed(LONGEST - 1, LONGEST - 2),
+            month(0),
+            month(1 << 40),
+            month(LONGEST),
+            Quota::per(1, nanos(LONGEST)).sliding_window(),
+            Quota::per(1, nanos(LONGEST)).sliding_log(),
+            Quota::penalty_box(1, nanos(1), nanos(1)),
+            Quota::per_minute(1),
+        ];
+        for (n, one) in quotas.iter().enumerate() {
+            assert_eq!(one.kind()[1] & 1, 0);
+            assert!(quotas[..n].iter().all(|it| it.kind() != one.kind()), "{one:?}");
+        }
     }
 
     #[test]

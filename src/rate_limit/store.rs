@@ -19,6 +19,8 @@ pub trait Store: Send + Sync + 'static {
     /// then granted 0 units, and what they leave is what was there before. Where a demand is refused, the
     /// [penalty box](Demand::is_penalty_box) that follows it counts a refusal, enforced or not, and answers as it
     /// then stands: the refusal that brings a ban is told of it. An answer for each demand.
+    ///
+    /// No two demands are on the same limit: a layer never asks so, and a store may fail then.
     fn take(&self, demands: Vec<Demand>) -> BoxFuture<Result<Vec<Answer>, StoreError>>;
 
     /// Takes what there is, up to the demand's units: a loan. Refused if there is nothing.
@@ -27,7 +29,8 @@ pub trait Store: Send + Sync + 'static {
     /// Takes the units of each demand whether they are there or not: what is not there becomes a debt.
     fn charge(&self, demands: Vec<Demand>) -> BoxFuture<Result<(), StoreError>>;
 
-    /// Gives units back that were taken under this receipt. What has been forgotten since is not given back. Under
+    /// Gives units back that were taken under this receipt. What has been forgotten since is not given back, nor what a
+    /// bucket has refilled: or units that were held for long would come back on top of a full bucket. Under
     /// [`Receipt::LATEST`], what was taken last is given back first.
     fn refund(&self, demands: Vec<(Demand, Receipt)>) -> BoxFuture<Result<(), StoreError>>;
 
@@ -109,6 +112,15 @@ impl Demand {
     #[must_use]
     pub fn with_units(self, units: u64) -> Self {
         Self { units, ..self }
+    }
+}
+
+/// All-or-nothing on one limit twice has no meaning that all stores share, and in memory would wait for itself.
+pub(super) fn ask_each_limit_once(demands: &[Demand]) -> Result<(), StoreError> {
+    let known = |n: usize| demands[..n].iter().any(|it| it.limit == demands[n].limit);
+    match (1..demands.len()).any(known) {
+        true => Err(StoreError::new("one call asks the same limit twice")),
+        false => Ok(()),
     }
 }
 

@@ -250,6 +250,26 @@ async fn a_crowd_waits_for_two_calls_and_what_it_leaves_goes_back() {
 }
 
 #[tokio::test]
+async fn who_waits_for_two_slow_calls_waits_no_longer_than_the_deadline() {
+    let (clock, time) = Clock::manual();
+    let store = Spied::new(&clock);
+    let door = node([limit(Quota::per_hour(1_000))], leased(&store).deadline(ms(50)), &clock);
+    store.close();
+    let both = tokio::spawn(join_all((0..2).map(|_| door.clone().oneshot(Request::new(())))));
+    settle().await;
+    pass(&time, ms(40)).await;
+    store.gate.add_permits(1);
+    settle().await;
+    assert_eq!(store.calls("borrow"), [1, 1], "one has its unit, the other waits on");
+    pass(&time, ms(9)).await;
+    assert!(!both.is_finished());
+    pass(&time, ms(1)).await;
+    assert!(both.is_finished());
+    let answers = both.await.unwrap().into_iter().map(|it| it.unwrap().status().as_u16());
+    assert_eq!(answers.collect::<Vec<_>>(), [200, 503]);
+}
+
+#[tokio::test]
 async fn what_is_not_spent_goes_back_when_the_loan_ends() {
     let (clock, time) = Clock::manual();
     let store = Spied::new(&clock);

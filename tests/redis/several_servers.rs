@@ -48,7 +48,8 @@ async fn on_a_cluster_a_limit_that_is_alone_is_spread_over_all_nodes() {
     let tags: HashSet<_> = nodes.iter().flat_map(RedisServer::keys).collect();
     assert_eq!(tags.len(), 120);
 
-    let apart = store.take(vec![demand(1), demand(2)]).await.unwrap_err();
+    let other = Demand::test("subject", Some(b"2"), Quota::per_day(2)).of_one_limit();
+    let apart = store.take(vec![demand(1), other]).await.unwrap_err();
     assert!(apart.to_string().contains("several nodes"), "{apart}");
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::sync::watch;
-use tower_gateway::rate_limit::{Quota, RedisStore};
+use tower_gateway::rate_limit::{Demand, Quota, RedisStore, Store};
 
 use crate::{patient, redis_server::RedisServer, take, take_when_it_answers};
 
@@ -203,6 +203,47 @@ fn mad_server(says: &'static [u8]) -> String {
         }
     });
     url
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_the_password_is_not_quoted() {
+    let says = b"-ERR unknown command, with args beginning with: 'canary' \r\n";
+    let url = mad_server(says).replace("redis://", "redis://:canary@");
+    let stores = [
+        RedisStore::connect(&url).unwrap(),
+        RedisStore::connect(format!("{url}?protocol=resp3")).unwrap(),
+        RedisStore::cluster([&url]).unwrap(),
+        RedisStore::sentinel("main", [&url]).unwrap(),
+    ];
+    for store in stores.map(patient) {
+        let error = take(&store, b"alice", Quota::per_day(1)).await.unwrap_err();
+        assert!(!format!("{error} {error:?} {store:?}").contains("canary"), "{error}");
+    }
+}
+
+#[test]
+fn an_attempt_to_connect_that_ends_with_its_runtime_is_not_waited_for() {
+    let server = RedisServer::start();
+    let store = patient(RedisStore::connect(server.url()).unwrap());
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    server.pause();
+    let first = runtime();
+    let asked = take(&store, b"alice", Quota::per_day(2));
+    first
+        .block_on(async { tokio::time::timeout(Duration::from_millis(20), asked).await })
+        .unwrap_err();
+    drop(first);
+    server.go_on();
+    runtime().block_on(take_when_it_answers(&store, b"alice", Quota::per_day(2)));
+}
+
+#[tokio::test]
+async fn one_limit_twice_in_one_call_is_an_error() {
+    let server = RedisServer::start();
+    let store = patient(RedisStore::connect(server.url()).unwrap());
+    let demand = || Demand::test("requests", Some(b"alice"), Quota::per_day(5));
+    assert!(store.take(vec![demand(), demand()]).await.is_err());
+    assert_eq!(store.take(vec![demand()]).await.unwrap()[0].remaining(), 4);
 }
 
 #[tokio::test]

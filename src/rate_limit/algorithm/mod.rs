@@ -133,7 +133,7 @@ pub(super) fn charge(quota: Quota, state: State, at: Moment, units: u64) -> Stat
 pub(super) fn refund(quota: Quota, state: State, at: Moment, units: u64, receipt: u64) -> State {
     match quota.algorithm() {
         Algorithm::TokenBucket { .. } | Algorithm::LeakyBucket { .. } => {
-            token_bucket::refund(state, units, quota.interval())
+            token_bucket::refund(state, at.now, units, quota.interval(), receipt)
         }
         Algorithm::SlidingWindow => {
             sliding_window::refund(state, at.now, units, quota.period(), receipt)
@@ -148,12 +148,14 @@ pub(super) fn refund(quota: Quota, state: State, at: Moment, units: u64, receipt
 /// The receipt of whatever was taken last.
 pub(super) const LATEST: u64 = u64::MAX;
 
-/// Under which what was just taken can be given back, by the state that it left: the window that it belongs to.
+/// Under which what was just taken can be given back, by the state that it left: the window that it belongs to, or
+/// when it will have refilled.
 pub(super) fn receipt(quota: Quota, state: State, at: Moment) -> u64 {
     match quota.algorithm() {
         Algorithm::SlidingWindow => state.rest.saturating_sub(2 * quota.period()),
         Algorithm::FixedWindow { .. } | Algorithm::Month { .. } => state.rest,
         Algorithm::SlidingLog => at.now,
-        _ => 0,
+        Algorithm::TokenBucket { .. } | Algorithm::LeakyBucket { .. } => state.rest,
+        Algorithm::Unlimited | Algorithm::PenaltyBox { .. } => 0,
     }
 }

@@ -37,14 +37,21 @@ pub(crate) fn charge(state: State, now: u64, units: u64, interval: u64) -> State
     }
 }
 
-/// The state after `units` were given back; a bucket is never more than full.
-pub(crate) fn refund(state: State, units: u64, interval: u64) -> State {
-    State { rest: state.rest.saturating_sub(interval.saturating_mul(units)), word: 0 }
+/// The state after `units` were given back, of those that will have refilled at `refilled`; a bucket is never more than
+/// full.
+///
+/// What has refilled meanwhile is not given back: the bucket would have been full without it, and who holds many
+/// reservations would save up bursts without end. (One burst can be saved up nonetheless, by giving back what was taken
+/// before in between.)
+pub(crate) fn refund(state: State, now: u64, units: u64, interval: u64, refilled: u64) -> State {
+    let back = interval.saturating_mul(units).min(refilled.saturating_sub(now));
+    State { rest: state.rest.saturating_sub(back), word: 0 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rate_limit::algorithm::LATEST;
 
     fn rest(rest: u64) -> State {
         State { rest, word: 0 }
@@ -87,9 +94,36 @@ mod tests {
 
     #[test]
     fn what_is_given_back_can_be_taken_again_and_never_more_than_the_bucket_holds() {
-        assert_eq!(refund(rest(150), 2, 10), rest(130));
-        let refunded = refund(rest(150), 100, 10);
+        assert_eq!(refund(rest(150), 100, 2, 10, 150), rest(130));
+        let refunded = refund(rest(150), 100, 100, 10, LATEST);
         assert_eq!(judge(refunded, 100, 1, 10, 5).remaining, 4);
+    }
+
+    #[test]
+    fn what_has_refilled_is_not_given_back() {
+        let later = rest(190); // others have taken since
+        assert_eq!(refund(later, 110, 5, 10, 150), rest(150), "40 of its 50 are still out");
+        assert_eq!(refund(later, 130, 1, 10, 150), rest(180));
+        assert_eq!(refund(later, 150, 5, 10, 150), later);
+        assert_eq!(refund(later, 151, 5, 10, LATEST), rest(140));
+    }
+
+    #[test]
+    fn reservations_that_are_held_and_come_back_at_once_are_no_more_than_a_bucket() {
+        let take = |state: State, now, cost| judge(state, now, cost, 10, 5).verdict.ok();
+        let (mut state, mut held) = (State::default(), Vec::new());
+        for now in (0..10_000).step_by(50) {
+            state = take(state, now, 5).unwrap().state;
+            held.push(state.rest);
+        }
+        let mut admitted = 0;
+        for refilled in held {
+            state = refund(state, 10_000, 5, 10, refilled);
+            while let Some(admission) = take(state, 10_000, 1) {
+                (state, admitted) = (admission.state, admitted + 1);
+            }
+        }
+        assert_eq!(admitted, 5);
     }
 
     #[test]
@@ -99,8 +133,39 @@ mod tests {
                 for units in [0, 1, u64::MAX] {
                     let state = charge(rest(u64::MAX / 3), now, units, interval);
                     for burst in [1, u64::MAX] {
-                        judge(refund(state, units, interval), now, units, interval, burst);
+                        let state = refund(state, now, units, interval, now);
+                        judge(state, now, units, interval, burst);
                     }
+                }
+            }
+        }
+    }
+
+    proptest::proptest! {
+        // Who takes and gives back as he likes saves up one burst at most.
+        #[test]
+        fn no_window_spends_more_than_two_bursts_and_its_refill_whatever_is_given_back(
+            steps in proptest::collection::vec((0u64..60, 1u64..4, 0usize..3), 1..200),
+        ) {
+            let (interval, burst) = (10, 5);
+            let (mut now, mut state) = (1_000, State::default());
+            let mut taken: Vec<(u64, u64, u64)> = Vec::new(); // when, units, receipt
+            for (pause, units, back) in steps {
+                now += pause;
+                if let Ok(admission) = judge(state, now, units, interval, burst).verdict {
+                    state = admission.state;
+                    taken.push((now, units, state.rest));
+                }
+                if back > 0 && taken.len() > back {
+                    let (_, units, receipt) = taken.remove(taken.len() - 1 - back);
+                    state = refund(state, now, units, interval, receipt);
+                }
+            }
+            for (first, (start, ..)) in taken.iter().enumerate() {
+                let mut spent = 0;
+                for (end, units, _) in &taken[first..] {
+                    spent += units;
+                    proptest::prop_assert!(spent <= 2 * burst + (end - start) / interval);
                 }
             }
         }

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::rate_limit::memory::fingerprint::{Fingerprint, Secret, scale};
+use crate::rate_limit::{
+    memory::fingerprint::{Fingerprint, Secret, scale},
+    quota::Kind,
+};
 
 /// Keys of different shards do not wait for each other.
 const SHARDS: usize = 32;
@@ -28,7 +31,7 @@ pub(super) struct Held {
 impl Counts {
     /// One more, if there are fewer than `most`.
     pub(super) fn enter(self: &Arc<Self>, key: Option<&[u8]>, most: usize) -> Option<Held> {
-        let key = self.secret.fingerprint(0, key);
+        let key = self.secret.fingerprint(Kind::default(), key);
         let mut shard = self.shard(key);
         match shard.entry(key) {
             Entry::Occupied(mut count) if *count.get() < most => *count.get_mut() += 1,
@@ -40,7 +43,7 @@ impl Counts {
 
     /// How many there are.
     pub(super) fn of(&self, key: Option<&[u8]>) -> usize {
-        let key = self.secret.fingerprint(0, key);
+        let key = self.secret.fingerprint(Kind::default(), key);
         self.shard(key).get(&key).copied().unwrap_or(0)
     }
 

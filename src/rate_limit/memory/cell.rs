@@ -5,7 +5,10 @@ use super::{
     sync::MutexGuard,
     table::{OVERFLOW, Set, Sets},
 };
-use crate::rate_limit::algorithm::{State, sliding_log::Log};
+use crate::rate_limit::{
+    algorithm::{State, sliding_log::Log},
+    quota::Kind,
+};
 
 /// A key's place in its set, locked.
 pub(crate) struct Cell<'a> {
@@ -13,7 +16,7 @@ pub(crate) struct Cell<'a> {
     set: usize,
     place: Place,
     key: Fingerprint,
-    kind: u64,
+    kind: Kind,
     /// Whether a newcomer goes on from the overflow cell: it may have been here before, and its debt lies there.
     inherits: bool,
 }
@@ -37,7 +40,7 @@ impl<'a> Cell<'a> {
         sets: MutexGuard<'a, Sets>,
         set: usize,
         key: Fingerprint,
-        kind: u64,
+        kind: Kind,
         now: u64,
     ) -> Self {
         if let Some(slot) = sets.find(set, key) {

@@ -4,6 +4,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use crate::rate_limit::quota::Kind;
+
 /// A key, as what counts knows it: SipHash-1-3 of 128 bits under a secret, so that nobody can make two keys meet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint(pub(super) [u64; 2]);
@@ -40,10 +42,12 @@ impl Default for Secret {
 impl Secret {
     /// The fingerprint of a key under quotas of one kind; of those who have no key, for `None`.
     #[inline]
-    pub(crate) fn fingerprint(&self, kind: u64, key: Option<&[u8]>) -> Fingerprint {
-        let mut hasher = self.0;
+    pub(crate) fn fingerprint(&self, kind: Kind, key: Option<&[u8]>) -> Fingerprint {
+        let (mut hasher, [one, other]) = (self.0, kind);
         hasher.write(key.unwrap_or_default());
-        hasher.write_u64(kind << 1 | u64::from(key.is_some())); // of fixed length, so it ends the key
+        // Of fixed length, so it ends the key.
+        hasher.write_u64(one);
+        hasher.write_u64(other | u64::from(key.is_some()));
         let hash = hasher.finish128();
         Fingerprint([hash.h1, hash.h2])
     }

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     super::{
-        store::{Answer, Demand, Receipt, Store, StoreError},
+        store::{Answer, Demand, Receipt, Store, StoreError, ask_each_limit_once},
         timeline::Timeline,
     },
     Ask, Table, take,
@@ -90,6 +90,9 @@ fn ready<T: Send + 'static>(value: T) -> BoxFuture<Result<T, StoreError>> {
 
 impl Store for MemoryStore {
     fn take(&self, demands: Vec<Demand>) -> BoxFuture<Result<Vec<Answer>, StoreError>> {
+        if let Err(error) = ask_each_limit_once(&demands) {
+            return Box::pin(std::future::ready(Err(error)));
+        }
         let tables = self.tables(demands.iter());
         let asks: Vec<_> = demands.iter().zip(&tables).map(|(it, table)| ask(it, table)).collect();
         let ruling = take(&asks, self.0.timeline.moment(true), true);
@@ -139,5 +142,52 @@ impl Default for MemoryStore {
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MemoryStore")
+    }
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::rate_limit::Quota;
+
+    /// What is borrowed until there is nothing.
+    fn drain(store: &MemoryStore, one: &Demand) -> Vec<Receipt> {
+        let borrow = || store.borrow(one.clone()).now_or_never().unwrap().unwrap();
+        let loans = std::iter::repeat_with(borrow).take_while(|it| it.units().is_some());
+        loans.map(|it| it.receipt()).collect()
+    }
+
+    #[test]
+    fn loans_that_come_back_unspent_add_nothing_to_what_has_refilled_meanwhile() {
+        let (clock, time) = Clock::manual();
+        let store = MemoryStore::with(clock, 100);
+        let one = Demand::test("edge", Some(b"key"), Quota::per_second(10).burst(10));
+        let unspent = drain(&store, &one);
+        time.advance(Duration::from_millis(500));
+        let mut held = drain(&store, &one).len();
+        for receipt in unspent {
+            store.refund(vec![(one.clone(), receipt)]).now_or_never().unwrap().unwrap();
+        }
+        held += drain(&store, &one).len();
+        time.advance(Duration::from_millis(499));
+        held += drain(&store, &one).len();
+        assert!(
+            held <= 10 + 5,
+            "{held} at once: more than the bucket, and what refills in half a second"
+        );
+    }
+
+    #[test]
+    fn one_limit_twice_in_one_call_is_an_error_that_waits_for_nobody() {
+        let store = MemoryStore::new();
+        let demand =
+            |limit, key: &str| Demand::test(limit, Some(key.as_bytes()), Quota::per_day(5));
+        let take = |demands| store.take(demands).now_or_never().unwrap();
+        assert!(take(vec![demand("one", "alice"), demand("one", "alice")]).is_err());
+        assert!(take(vec![demand("one", "a"), demand("two", "a"), demand("one", "b")]).is_err());
+        assert_eq!(take(vec![demand("one", "alice")]).unwrap()[0].remaining(), 4);
+        assert_eq!(take(vec![]).unwrap(), []);
     }
 }

@@ -16,7 +16,10 @@ use super::{
     fingerprint::{Fingerprint, Secret, scale},
     sync::Mutex,
 };
-use crate::rate_limit::algorithm::{State, sliding_log::Log};
+use crate::rate_limit::{
+    algorithm::{State, sliding_log::Log},
+    quota::Kind,
+};
 
 /// Slots in a set. With twice as many slots as keys, one key in 50,000 finds its set full.
 pub(super) const WAYS: usize = 32;
@@ -46,12 +49,12 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn kind(&self) -> u64 {
-        self.key.0[0]
+    pub(super) fn kind(&self) -> Kind {
+        self.key.0
     }
 
-    pub(super) fn set_kind(&mut self, kind: u64) {
-        self.key = Fingerprint([kind, 0]);
+    pub(super) fn set_kind(&mut self, kind: Kind) {
+        self.key = Fingerprint(kind);
     }
 }
 
@@ -136,7 +139,7 @@ impl Table {
 
     /// The fingerprint of a key under quotas of one kind; of those who have no key, for `None`.
     #[inline]
-    pub(crate) fn fingerprint(&self, kind: u64, key: Option<&[u8]>) -> Fingerprint {
+    pub(crate) fn fingerprint(&self, kind: Kind, key: Option<&[u8]>) -> Fingerprint {
         self.secret.fingerprint(kind, key)
     }
 
@@ -147,7 +150,7 @@ impl Table {
 
     /// Locks the set of a key under quotas of this kind.
     #[inline]
-    pub(crate) fn lock(&self, key: Fingerprint, kind: u64, now: u64) -> Cell<'_> {
+    pub(crate) fn lock(&self, key: Fingerprint, kind: Kind, now: u64) -> Cell<'_> {
         let sets = self.shards.len() * self.sets_per_shard;
         let set = scale(key.place(), sets);
         let shard = &self.shards[set % self.shards.len()].0;
@@ -170,7 +173,7 @@ mod tests {
     }
 
     fn take_as(table: &Table, key: Fingerprint, now: u64, burst: u64) -> Result<u64, ()> {
-        let mut cell = table.lock(key, 0, now);
+        let mut cell = table.lock(key, [0, 0], now);
         let judgment = token_bucket::judge(cell.state(), now, 1, 10, burst);
         let admission = judgment.verdict.map_err(|_| ())?;
         cell.write(admission.state);
@@ -193,7 +196,7 @@ mod tests {
     #[test]
     fn nearly_every_key_of_the_maximum_has_a_bucket_of_its_own() {
         let table = Table::new(100_000);
-        let fingerprint = |key: u32| table.fingerprint(0, Some(&key.to_be_bytes()));
+        let fingerprint = |key: u32| table.fingerprint([0, 0], Some(&key.to_be_bytes()));
         let take = |key: u32| take_as(&table, fingerprint(key), 0, 2);
         for key in 0..100_000 {
             take(key).unwrap_or_default();
@@ -245,7 +248,7 @@ mod tests {
     fn a_log_goes_with_its_key_and_is_forgotten_with_it() {
         let table = Table::new(1);
         let record = |key: u64, now: u64| {
-            let mut cell = table.lock(Fingerprint([7, key]), 2, now);
+            let mut cell = table.lock(Fingerprint([7, key]), [2, 0], now);
             cell.write_log(State { rest: now + 10, word: 0 }, |log| log.record(now, 1));
         };
         let logs = || table.shards.iter().map(|it| it.0.lock().unwrap().logs.len()).sum::<usize>();
@@ -253,7 +256,7 @@ mod tests {
         record(99, 5);
         assert_eq!(logs(), WAYS + 1, "one is the overflow cell's");
         record(99, 10);
-        let log = table.lock(Fingerprint([7, 99]), 2, 10).log().cloned().unwrap();
+        let log = table.lock(Fingerprint([7, 99]), [2, 0], 10).log().cloned().unwrap();
         let mut both = Log::default();
         both.record(5, 1);
         both.record(10, 1);
@@ -264,7 +267,7 @@ mod tests {
 
     #[test]
     fn the_overflow_cell_holds_one_kind_of_state_at_a_time() {
-        const OTHER: u64 = 9;
+        const OTHER: Kind = [8, 2];
         let table = Table::new(1);
         for key in 0..WAYS as u32 {
             take(&table, key, 0, 1).unwrap();
@@ -284,8 +287,12 @@ mod tests {
         assert_eq!((cell.closed_until(), cell.state()), (None, State::default()));
         cell.write(State { rest: 30, word: 1 });
         drop(cell);
-        assert_eq!(table.lock(Fingerprint([7, 99]), 0, 19).closed_until(), Some(30));
+        assert_eq!(table.lock(Fingerprint([7, 99]), [0, 0], 19).closed_until(), Some(30));
         assert_eq!(stranger(19).state(), State { rest: 30, word: 1 });
-        assert_eq!(table.lock(Fingerprint([7, 101]), 0, 20).closed_until(), None, "slots are free");
+        assert_eq!(
+            table.lock(Fingerprint([7, 101]), [0, 0], 20).closed_until(),
+            None,
+            "slots are free"
+        );
     }
 }

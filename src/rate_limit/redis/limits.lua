@@ -181,8 +181,11 @@ local function is_latest(d)
   return d.c_s == 18446744073 and d.c_n == 709551615
 end
 
+-- c: when what is given back will have refilled. What has refilled meanwhile is there already.
 function bucket.refund(d)
   load(d)
+  local out_s, out_n = minus(d.c_s, d.c_n, now_s, now_n)
+  if less(out_s, out_n, d.b_s, d.b_n) then d.b_s, d.b_n = out_s, out_n end
   local s, n = minus(d.s, d.n, d.b_s, d.b_n)
   save(d, s, n, 0, 0)
 end

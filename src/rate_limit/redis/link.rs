@@ -5,13 +5,10 @@
 //! waits for it may leave.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -25,7 +22,7 @@ use super::{
     address::{Address, Servers},
     failure::Failure,
 };
-use crate::clock::Clock;
+use crate::clock::{Clock, Sleep, within};
 
 /// How long it may take to connect: several round trips, and a name to be resolved.
 const CONNECTING: Duration = Duration::from_secs(1);
@@ -96,7 +93,7 @@ impl Link {
             call.answered(&answer);
             answer
         };
-        within(self.timeout, asked).await.unwrap_or(Err(Failure::Timeout))
+        within(real(self.timeout), asked).await.unwrap_or(Err(Failure::Timeout))
     }
 
     async fn connection(&self) -> Result<Connection, Failure> {
@@ -114,8 +111,8 @@ impl Link {
     fn known(&self) -> Option<Result<Connection, watch::Receiver<Attempt>>> {
         match &*self.state() {
             State::Up(connection) => Some(Ok(connection.clone())),
-            State::Connecting(attempt) => Some(Err(attempt.clone())),
-            State::Down => None,
+            State::Connecting(attempt) if runs(attempt) => Some(Err(attempt.clone())),
+            State::Connecting(_) | State::Down => None,
         }
     }
 
@@ -123,7 +120,9 @@ impl Link {
     fn connect(&self) -> watch::Receiver<Attempt> {
         let (sender, receiver) = watch::channel(None);
         let mut state = self.state();
-        if let State::Connecting(attempt) = &*state {
+        if let State::Connecting(attempt) = &*state
+            && runs(attempt)
+        {
             return attempt.clone();
         }
         *state = State::Connecting(receiver.clone());
@@ -131,7 +130,7 @@ impl Link {
         let (address, state, timeout) =
             (Arc::clone(&self.address), Arc::clone(&self.state), self.timeout);
         tokio::spawn(async move {
-            let made = within(CONNECTING, dial(&address, timeout)).await;
+            let made = within(real(CONNECTING), dial(&address, timeout)).await;
             let made = made.unwrap_or_else(|| Err("it takes too long".into()));
             let next = made.clone().map_or(State::Down, State::Up);
             *state.lock().unwrap_or_else(PoisonError::into_inner) = next;
@@ -151,6 +150,11 @@ impl Link {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether somebody still connects; a task that was dropped with its runtime does not.
+fn runs(attempt: &watch::Receiver<Attempt>) -> bool {
+    attempt.has_changed().is_ok()
 }
 
 impl Connection {
@@ -254,13 +258,7 @@ async fn dial(address: &Address, timeout: Duration) -> Result<Connection, String
     Ok(Connection { kind, silence: Arc::new(Silence::new()) })
 }
 
-/// What the future comes to, unless that takes longer. By the system's clock, whatever clock limits go by: the
-/// server answers in real time.
-async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
-    let (mut future, mut timer) = (pin!(future), pin!(Clock::system().sleep(time)));
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
-    })
-    .await
+/// So long by the system's clock, whatever clock limits go by: the server answers in real time.
+fn real(time: Duration) -> Sleep {
+    Clock::system().sleep(time)
 }

@@ -87,7 +87,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 use self::{address::Address, failure::Failure, link::Link, script::Script, wire::Reply};
 use super::{
     algorithm::Moment,
-    store::{Answer, Demand, Receipt, Store, StoreError},
+    store::{Answer, Demand, Receipt, Store, StoreError, ask_each_limit_once},
     timeline::Timeline,
 };
 use crate::{clock::Clock, config_error::ConfigError, guard::BoxFuture};
@@ -231,6 +231,9 @@ impl RedisStore {
 
 impl Store for RedisStore {
     fn take(&self, demands: Vec<Demand>) -> BoxFuture<Result<Vec<Answer>, StoreError>> {
+        if let Err(error) = ask_each_limit_once(&demands) {
+            return Box::pin(std::future::ready(Err(error)));
+        }
         self.call(|inner| async move { inner.judge("take", &demands).await })
     }
 

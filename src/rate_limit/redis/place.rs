@@ -13,7 +13,7 @@ pub(super) fn key(prefix: &str, demand: &Demand, cluster: bool) -> String {
     let name = digest(|hash| {
         part(hash, demand.limit().as_bytes());
         hash.update([family(demand)]);
-        hash.update(demand.quota().kind().to_be_bytes());
+        demand.quota().kind().iter().for_each(|word| hash.update(word.to_be_bytes()));
         client(hash, demand);
     });
     match cluster {

@@ -6,19 +6,17 @@
 
 use std::{
     future::Future,
-    pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    task::Poll,
     time::{Duration, Instant},
 };
 
 use super::{journal::Journal, nodes::Known};
 use crate::{
     breaker::{Breaker, Era, Pauses},
-    clock::Clock,
+    clock::{Clock, Sleep, within},
     guard::BoxFuture,
     rate_limit::store::{Store, StoreError},
 };
@@ -97,7 +95,7 @@ impl Link {
             era.map_err(|_| StoreError::new("the last calls failed; none is made for now"))?;
         let (call, limit) = (ask(&*self.store), self.clock.sleep(self.deadline));
         Ok(Box::pin(async move {
-            let outcome = within(call, limit).await;
+            let outcome = in_time(limit, call).await;
             place.0.learn(era, outcome.as_ref().err());
             outcome
         }))
@@ -114,7 +112,15 @@ impl Link {
         if !self.is_well() {
             return Err(StoreError::new("the store is down"));
         }
-        within(ask(&*self.store), self.clock.sleep(CHORE.max(self.deadline))).await
+        in_time(self.clock.sleep(CHORE.max(self.deadline)), ask(&*self.store)).await
+    }
+
+    /// What comes of a decision that takes several calls, within the time of one.
+    pub(super) async fn in_time<T>(
+        &self,
+        decision: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        in_time(self.clock.sleep(self.deadline), decision).await
     }
 
     pub(in crate::rate_limit) fn clock(&self) -> &Clock {
@@ -207,16 +213,11 @@ impl Drop for Place {
 }
 
 /// The outcome of a call, or of its time.
-async fn within<T>(
+async fn in_time<T>(
+    time: Sleep,
     call: impl Future<Output = Result<T, StoreError>>,
-    limit: impl Future<Output = ()>,
 ) -> Result<T, StoreError> {
-    let (mut call, mut limit) = (pin!(call), pin!(limit));
-    std::future::poll_fn(|cx| match Pin::as_mut(&mut call).poll(cx) {
-        Poll::Pending => Pin::as_mut(&mut limit)
-            .poll(cx)
-            .map(|()| Err(StoreError::new("no answer within the deadline"))),
-        answer => answer,
-    })
-    .await
+    within(time, call)
+        .await
+        .unwrap_or_else(|| Err(StoreError::new("no answer within the deadline")))
 }

@@ -44,8 +44,18 @@ impl Waiter {
     }
 }
 
-/// Waits for the loans that are under way, spends from them, or waits for the next.
+/// As [`spend`], within the time that one decision has: several calls may be waited for in turn.
 pub(super) async fn wait(
+    waiter: Waiter,
+    demands: Vec<Demand>,
+    lines: Lines,
+) -> Result<Ruling, StoreError> {
+    let link = Arc::clone(&waiter.leases.link);
+    link.in_time(spend(waiter, demands, lines)).await
+}
+
+/// Waits for the loans that are under way, spends from them, or waits for the next.
+async fn spend(
     mut waiter: Waiter,
     demands: Vec<Demand>,
     lines: Lines,
