@@ -37,8 +37,12 @@ impl Fields {
         Self { usual, ..fields }
     }
 
-    /// One allocation, for the value that changes, and another for a quota that is not the usual one.
-    pub(super) fn stamp(&self, said: &Said) -> Stamp {
+    /// One allocation, for the value that changes, and another for a quota that is not the usual one. Where there is
+    /// no limit there is nothing to tell.
+    pub(super) fn stamp(&self, said: &Said) -> Option<Stamp> {
+        if said.quota.is_unlimited() {
+            return None;
+        }
         let (remaining, reset) = (said.answer.remaining(), said.answer.reset());
         let line = self.name.clone();
         let limit = format_args!(";r={};t={}", most(remaining), seconds(reset));
@@ -46,7 +50,7 @@ impl Fields {
             Some((quota, policy)) if *quota == said.quota => policy.clone(),
             _ => self.policy(said.quota),
         };
-        Stamp { policy, limit: line.with(limit).value() }
+        Some(Stamp { policy, limit: line.with(limit).value() })
     }
 
     fn policy(&self, quota: Quota) -> HeaderValue {
@@ -127,8 +131,8 @@ mod tests {
         let reset = Duration::from_millis(millis);
         let answer = Answer::refused(None).leaving(remaining, reset);
         let said = Said { quota, enforced: true, answer };
-        let stamp = Fields::new(name, None, None).stamp(&said);
-        let same = Fields::new(name, None, Some(quota)).stamp(&said);
+        let stamp = Fields::new(name, None, None).stamp(&said).unwrap();
+        let same = Fields::new(name, None, Some(quota)).stamp(&said).unwrap();
         let text =
             |stamp: Stamp| stamp.into_fields().map(|(_, value)| value.to_str().unwrap().to_owned());
         let text = (text(stamp), text(same));
@@ -154,7 +158,9 @@ mod tests {
         assert_eq!(policy(Quota::per_minute(60).sliding_window()), r#""a";q=60;w=60"#);
         assert_eq!(policy(Quota::per_calendar_day(60)), r#""a";q=60;w=86400"#);
         assert_eq!(policy(Quota::per_calendar_month(60)), r#""a";q=60"#);
-        assert_eq!(policy(Quota::unlimited()), r#""a";q=999999999999999"#);
+        let answer = Answer::granted(1).leaving(u64::MAX, Duration::ZERO);
+        let said = Said { quota: Quota::unlimited(), enforced: true, answer };
+        assert!(Fields::new("a", None, None).stamp(&said).is_none());
     }
 
     #[test]

@@ -4,7 +4,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     fields::{most, seconds},
-    quota::Quota,
     ruling::Said,
 };
 
@@ -24,8 +23,7 @@ pub(super) struct Legacy {
 impl Legacy {
     /// Of the limit with the least left; of several, the one whose reset is the furthest.
     pub(super) fn of(said: &[Said]) -> Option<Self> {
-        let counts = |said: &Quota| !said.is_penalty_box() && !said.is_unlimited();
-        let enforced = said.iter().filter(|said| said.enforced && counts(&said.quota));
+        let enforced = said.iter().filter(|said| said.enforced && said.quota.is_told());
         let all = enforced.map(|said| Self {
             limit: most(said.quota.policy().0),
             remaining: most(said.answer.remaining()),

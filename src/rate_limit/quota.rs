@@ -104,7 +104,7 @@ impl Quota {
         Self::bucket(count, 28 * DAY).with(Algorithm::Month { offset: 0 })
     }
 
-    /// No limit: for a plan that has none.
+    /// No limit: for a plan that has none. No `RateLimit` fields tell of it.
     pub const fn unlimited() -> Self {
         Self { count: u64::MAX, period: SECOND, algorithm: Algorithm::Unlimited }
     }
@@ -118,6 +118,15 @@ impl Quota {
 
     pub(super) fn is_penalty_box(self) -> bool {
         matches!(self.algorithm, Algorithm::PenaltyBox { .. })
+    }
+
+    pub(super) fn is_unlimited(self) -> bool {
+        self.algorithm == Algorithm::Unlimited
+    }
+
+    /// Whether it is one number for clients that read one.
+    pub(super) fn is_told(self) -> bool {
+        !self.is_penalty_box() && !self.is_unlimited()
     }
 
     const fn bucket(count: u64, period: u64) -> Self {
@@ -224,11 +233,6 @@ impl Quota {
     #[inline]
     pub(super) const fn interval(self) -> u64 {
         self.period.div_ceil(if self.count == 0 { 1 } else { self.count })
-    }
-
-    /// Whether there is no limit.
-    pub(super) fn is_unlimited(self) -> bool {
-        matches!(self.algorithm, Algorithm::Unlimited)
     }
 
     /// Whether nothing is ever admitted.

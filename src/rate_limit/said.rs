@@ -93,8 +93,7 @@ impl Book {
 impl Kept {
     /// What its fields say; those of no limit say nothing.
     pub(super) fn stamp(&self, said: &Said, penalty: bool) -> Option<Stamp> {
-        let fields = self.fields(penalty).filter(|_| !said.quota.is_unlimited())?;
-        Some(fields.stamp(said))
+        self.fields(penalty)?.stamp(said)
     }
 
     /// A refusal by this limit, or by its penalty box.
