@@ -72,7 +72,8 @@
 //! memory as keys come, 70 bytes for each key of the maximum in the end; a sliding log takes more. A key of which
 //! everything has come back is forgotten when its place is needed, which changes nothing for it. When there is no such
 //! place, a new key shares a state with other newcomers: it is refused sooner than it should, and never admits
-//! more; who has been limited stays limited. Nothing is ever scanned, and no task runs in the background.
+//! more; who has been limited stays limited. Nothing is ever scanned, and no task runs in the background, but for what
+//! is shared with other nodes.
 //!
 //! # Caveats
 //!
@@ -123,5 +124,5 @@ pub use penalty::Penalty;
 pub use quota::{Plans, Quota, QuotaSource};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
-pub use sharing::{AtMost, Fallback, Sharing};
+pub use sharing::{Fallback, FirstFallback, Sharing};
 pub use store::{Answer, Demand, Receipt, Store, StoreError};

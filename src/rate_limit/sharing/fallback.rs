@@ -43,8 +43,8 @@ impl Fallback {
     }
 
     /// So long at most, counted from the first failure of an outage; what then, is said next.
-    pub const fn at_most(self, time: Duration) -> AtMost {
-        AtMost { first: self.first, time }
+    pub const fn at_most(self, time: Duration) -> FirstFallback {
+        FirstFallback { first: self.first, time }
     }
 
     /// Where it stands in an outage that lasts so long.
@@ -76,12 +76,12 @@ impl Rung {
 /// The first part of a [`Fallback`] that changes as an outage lasts. Created by [`Fallback::at_most`].
 #[derive(Clone, Copy, Debug)]
 #[must_use = "what comes then?"]
-pub struct AtMost {
+pub struct FirstFallback {
     first: Rung,
     time: Duration,
 }
 
-impl AtMost {
+impl FirstFallback {
     /// Then all are admitted.
     pub const fn then_open(self) -> Fallback {
         Fallback { first: self.first, then: Some((self.time, Rung::Open)) }

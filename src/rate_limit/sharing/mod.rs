@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{clock::Clock, guard::BoxFuture, rejection::Rejection};
 
-pub use fallback::{AtMost, Fallback};
+pub use fallback::{Fallback, FirstFallback};
 pub(super) use ladder::Steps;
 
 /// How the limits of a layer are shared between nodes, and what holds while the store fails.
