@@ -6,13 +6,12 @@
 #![allow(clippy::disallowed_methods, reason = "a measurement reads the real clock")]
 
 use std::{
-    convert::Infallible,
     process::Command,
     time::{Duration, Instant},
 };
 
-use http::{Request, Response};
-use tower::{Layer, ServiceExt, service_fn};
+use http::Request;
+use tower::{Layer, ServiceExt};
 use tower_gateway::{
     key,
     rate_limit::{Demand, Quota, RateLimitLayer, RedisStore, Sharing, Store},
@@ -21,6 +20,10 @@ use tower_gateway::{
 #[path = "../tests/support/redis_server.rs"]
 mod redis_server;
 use redis_server::RedisServer;
+
+#[path = "support/leaf.rs"]
+mod leaf;
+use leaf::Leaf;
 
 const TASKS: usize = 64;
 const CALLS: usize = 1_000;
@@ -48,8 +51,7 @@ async fn through_the_store(store: RedisStore) {
 }
 
 async fn through_the_layer(layer: RateLimitLayer) {
-    let leaf = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(String::new())));
-    let service = layer.layer(leaf);
+    let service = layer.layer(Leaf);
     for _ in 0..CALLS {
         let request = Request::new(());
         let response = service.clone().oneshot(request).await.expect("a refusal is an answer");

@@ -273,34 +273,47 @@ impl Receipt {
     }
 }
 
-/// A store could not be asked, or did not answer.
-pub struct StoreError(Box<dyn Error + Send + Sync>);
+/// A store could not be asked, or did not answer; or it did, and cannot say anything of this key.
+pub struct StoreError {
+    cause: Box<dyn Error + Send + Sync>,
+    of_key: bool,
+}
 
 impl StoreError {
     /// For this reason, which goes to events and never to a client.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(cause.into())
+        Self { cause: cause.into(), of_key: false }
+    }
+
+    /// What the store keeps under a key of this call cannot be read. That is no outage: who writes there what does not
+    /// belong there, harms the limits of that key and of no other.
+    pub fn of_key(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { of_key: true, ..Self::new(cause) }
+    }
+
+    pub(super) fn is_of_key(&self) -> bool {
+        self.of_key
     }
 
     pub(super) fn cause(&self) -> &(dyn Error + Send + Sync) {
-        &*self.0
+        &*self.cause
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store of rate limits failed: {}", self.0)
+        write!(f, "the store of rate limits failed: {}", self.cause)
     }
 }
 
 impl fmt::Debug for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StoreError({:?})", self.0.to_string())
+        write!(f, "StoreError({:?})", self.cause.to_string())
     }
 }
 
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
+        self.cause.source()
     }
 }

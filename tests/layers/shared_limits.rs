@@ -33,6 +33,8 @@ enum Mode {
     Well,
     Fails,
     Hangs,
+    /// Cannot read what it keeps of the tenant "broken".
+    Unreadable,
     /// One answer too few.
     Short,
     /// One answer too many.
@@ -115,7 +117,7 @@ impl Stub {
                 Mode::Fails => return Err(StoreError::new("connection refused")),
                 Mode::Hangs => pending().await,
                 Mode::Slow(time) => clock.sleep(time).await,
-                Mode::Well | Mode::Short | Mode::Long => {}
+                Mode::Well | Mode::Short | Mode::Long | Mode::Unreadable => {}
             }
             well.await
         })
@@ -129,6 +131,10 @@ impl Store for Stub {
         let memory = self.0.memory.clone();
         let open = Open::new(&self.0.open);
         let answers = self.does(async move {
+            let broken = |it: &Demand| it.key().is_some_and(|key| key.ends_with(b"broken"));
+            if mode == Mode::Unreadable && demands.iter().any(broken) {
+                return Err(StoreError::of_key("garbage"));
+            }
             let mut answers = memory.take(demands).await?;
             match mode {
                 Mode::Short => drop(answers.pop()),
@@ -704,4 +710,18 @@ async fn a_layer_that_is_gone_says_no_more_that_it_lives() {
     }
     assert_eq!(store.nodes("other", MINUTE).await.unwrap(), 1);
     drop(clock);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_is_no_outage_for_others() {
+    let rig = Rig::new([by_tenant(Quota::per_hour(8)).on_store_failure(Fallback::closed())]);
+    rig.store.set(Mode::Unreadable);
+    for n in 0..20 {
+        assert_eq!(rig.send(tenant("broken")).await.status(), 503, "{n}");
+    }
+    for n in 0..8 {
+        assert_eq!(rig.send(tenant("well")).await.status(), 200, "{n}");
+    }
+    assert_eq!(rig.send(tenant("well")).await.status(), 429);
+    assert_eq!(rig.store.takes(), 29, "each has asked");
 }

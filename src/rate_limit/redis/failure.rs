@@ -21,7 +21,10 @@ pub(super) enum Failure {
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
-        Self::new(failure)
+        match failure.is_of_key() {
+            true => Self::of_key(failure),
+            false => Self::new(failure),
+        }
     }
 }
 
@@ -32,6 +35,14 @@ impl From<redis::RedisError> for Failure {
 }
 
 impl Failure {
+    /// Whether it is what lies under a key that cannot be read.
+    fn is_of_key(&self) -> bool {
+        match self {
+            Self::Refused(error) => matches!(error.code(), Some("WRONGTYPE" | "GARBAGE")),
+            _ => false,
+        }
+    }
+
     /// Whether another connection may do better: this one is broken, or leads to a server that is a replica now.
     pub(super) fn is_of_connection(&self) -> bool {
         use redis::{ErrorKind, ServerErrorKind::ReadOnly};

@@ -160,6 +160,7 @@ impl Link {
         let now = self.clock.now();
         let news = match error {
             None => self.health().succeeded(era),
+            Some(error) if error.is_of_key() => self.health().succeeded(era),
             Some(_) => self.health().failed(era, now),
         };
         match (news, error) {

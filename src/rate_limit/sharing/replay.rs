@@ -81,6 +81,8 @@ async fn charge(ladder: &Ladder) -> Charged {
         0 => batch.charged(0),
         keys => match ladder.link.chore(|store| store.charge(demands)).await {
             Ok(()) => batch.charged(keys),
+            // Tried again, it would fail again, and hold up all others.
+            Err(error) if error.is_of_key() => batch.charged(0),
             Err(_) => Charged::Failed,
         },
     }
