@@ -57,6 +57,9 @@ pub(super) type Kind = [u64; 2];
 /// The longest that anything may take, 146 years in nanoseconds: sums of two such stay within 64 bits.
 pub(super) const LONGEST: u64 = u64::MAX / 4;
 
+/// The [kind](Quota::kind) of quotas whose states are a time and nothing else.
+pub(super) const BUCKETS: Kind = [0, 0];
+
 const SECOND: u64 = 1_000_000_000;
 const DAY: u64 = 24 * 60 * 60 * SECOND;
 

@@ -2,12 +2,12 @@
 
 use super::{
     fingerprint::Fingerprint,
+    sets::{LogKey, Sets},
     sync::MutexGuard,
-    table::{OVERFLOW, Set, Sets},
 };
 use crate::rate_limit::{
     algorithm::{State, sliding_log::Log},
-    quota::Kind,
+    quota::{BUCKETS, Kind},
 };
 
 /// A key's place in its set, locked.
@@ -46,8 +46,8 @@ impl<'a> Cell<'a> {
         if let Some(slot) = sets.find(set, key) {
             return Self { sets, set, place: Place::Own(slot), key, kind, inherits: false };
         }
-        let shared = &sets.slots[set][OVERFLOW];
-        let (active, same) = (shared.state.rest > now, shared.kind() == kind);
+        let shared = sets.overflow(set);
+        let (active, same) = (shared.state.rest > now, shared.kind == kind);
         let place = match sets.free(set, key, now) {
             Some(slot) => Place::Free(slot),
             None if active && !same => Place::Closed,
@@ -59,7 +59,7 @@ impl<'a> Cell<'a> {
     /// Until when the key is refused whatever its quota says, because there is no place for it.
     #[inline]
     pub(crate) fn closed_until(&self) -> Option<u64> {
-        matches!(self.place, Place::Closed).then(|| self.slots()[OVERFLOW].state.rest)
+        matches!(self.place, Place::Closed).then(|| self.sets.overflow(self.set).state.rest)
     }
 
     /// Whether the state is this key's alone.
@@ -71,27 +71,28 @@ impl<'a> Cell<'a> {
     #[inline]
     pub(crate) fn state(&self) -> State {
         match self.place {
-            Place::Own(slot) => self.slots()[slot].state,
-            _ if self.inherits => self.slots()[OVERFLOW].state,
+            Place::Own(slot) => self.sets.state(self.set, slot, self.is_wide()),
+            _ if self.inherits => self.sets.overflow(self.set).state,
             _ => State::default(),
         }
     }
 
     /// The key's log, if it has one.
     pub(crate) fn log(&self) -> Option<&Log> {
-        match self.place {
-            Place::Own(_) => self.sets.logs.get(&self.key),
-            _ if self.inherits => self.sets.logs.get(&self.shared_log()),
-            _ => None,
-        }
+        let has_one = self.is_own() || self.inherits;
+        has_one.then(|| self.sets.logs.get(&self.log_key())).flatten()
     }
 
     /// Keeps the state: in the key's slot, or in one that is at rest, or else in the overflow cell. What is written
     /// where the overflow cell is closed is lost: such a key is refused for so long.
     #[inline]
     pub(crate) fn write(&mut self, state: State) {
-        if let Some(slot) = self.settle() {
-            self.sets.slots[self.set][slot].state = state;
+        self.settle();
+        let (set, wide) = (self.set, self.is_wide());
+        match self.place {
+            Place::Own(slot) => self.sets.write(set, slot, wide, state),
+            Place::Overflow => self.sets.overflow_mut(set).state = state,
+            Place::Free(_) | Place::Closed => {}
         }
     }
 
@@ -101,44 +102,39 @@ impl<'a> Cell<'a> {
             Place::Free(_) => self.log().cloned(), // out of the overflow cell, with its debt
             _ => None,
         };
-        let Some(slot) = self.settle() else { return };
-        let key = if self.is_own() { self.key } else { self.shared_log() };
-        let sets = &mut *self.sets;
-        write(sets.logs.entry(key).or_insert_with(|| log.take().unwrap_or_default()));
-        sets.slots[self.set][slot].state = state;
-    }
-
-    /// The slot to write into, which is the key's from now on unless it is the overflow cell.
-    #[inline]
-    fn settle(&mut self) -> Option<usize> {
-        let (key, set) = (self.key, self.set);
-        match self.place {
-            Place::Own(slot) => Some(slot),
-            Place::Free(slot) => {
-                let old = self.sets.give(set, slot, key);
-                self.sets.forget(&old);
-                self.place = Place::Own(slot);
-                Some(slot)
-            }
-            Place::Overflow => {
-                if !self.inherits {
-                    let log = self.shared_log();
-                    self.sets.forget(&log);
-                    self.sets.slots[set][OVERFLOW].set_kind(self.kind);
-                    self.inherits = true;
-                }
-                Some(OVERFLOW)
-            }
-            Place::Closed => None,
+        self.write(state);
+        if !matches!(self.place, Place::Closed) {
+            let key = self.log_key();
+            write(self.sets.logs.entry(key).or_insert_with(|| log.take().unwrap_or_default()));
         }
     }
 
-    /// Whose log the overflow cell's is.
-    fn shared_log(&self) -> Fingerprint {
-        Fingerprint([u64::MAX, self.set as u64])
+    /// Makes the place this key's, or the overflow cell that of its kind.
+    #[inline]
+    fn settle(&mut self) {
+        match self.place {
+            Place::Free(slot) => {
+                self.sets.give(self.set, slot, self.key);
+                self.place = Place::Own(slot);
+            }
+            Place::Overflow if !self.inherits => {
+                let log = self.log_key();
+                self.sets.forget(log);
+                self.sets.overflow_mut(self.set).kind = self.kind;
+                self.inherits = true;
+            }
+            _ => {}
+        }
     }
 
-    fn slots(&self) -> &Set {
-        &self.sets.slots[self.set]
+    /// Its own log, or that of the overflow cell.
+    fn log_key(&self) -> LogKey {
+        (self.set, self.is_own().then(|| self.key.whose()))
+    }
+
+    /// Whether its state has a second word.
+    #[inline]
+    fn is_wide(&self) -> bool {
+        self.kind != BUCKETS
     }
 }

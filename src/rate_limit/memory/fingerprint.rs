@@ -17,14 +17,27 @@ impl Fingerprint {
         self.0[0]
     }
 
-    /// Bits that do not.
-    pub(super) fn tag(self) -> u16 {
-        self.0[1] as u16
+    /// Other bits: whose a place is. Never 0, which is nobody's.
+    #[inline]
+    pub(super) fn whose(self) -> u64 {
+        self.0[1].max(1)
     }
 
-    /// Bits that do neither: one of so many.
-    pub(super) fn first_choice(self, of: usize) -> usize {
+    /// Some of those.
+    pub(super) fn tag(self) -> u8 {
+        self.0[1] as u8
+    }
+
+    /// One of so many, by bits that choose neither the place nor the tag.
+    #[inline]
+    pub(super) fn line(self, of: usize) -> usize {
         (self.0[1] >> 32) as usize % of
+    }
+
+    /// One of so many, by bits of the place that [`scale`] does not look at first.
+    #[inline]
+    pub(super) fn choice(self, of: usize) -> usize {
+        self.0[0] as usize % of
     }
 }
 

@@ -6,6 +6,7 @@ pub(super) mod fingerprint;
 mod loom;
 #[cfg(all(test, not(loom_store)))]
 mod oracles;
+mod sets;
 mod store;
 mod sync;
 pub(super) mod table;

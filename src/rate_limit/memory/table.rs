@@ -3,60 +3,24 @@
 //! A fixed table of sets, each of [`WAYS`] slots. A key belongs to one set, by its hash, so that everything is
 //! decided by looking at that set alone. A key's set stays locked while a decision is made about it: see [`Cell`].
 
-use std::{
-    collections::HashMap,
-    sync::{
-        PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use super::{
     cell::Cell,
     fingerprint::{Fingerprint, Secret, scale},
+    sets::{Sets, WAYS},
     sync::Mutex,
 };
-use crate::rate_limit::{
-    algorithm::{State, sliding_log::Log},
-    quota::Kind,
-};
-
-/// Slots in a set. With twice as many slots as keys, one key in 50,000 finds its set full.
-pub(super) const WAYS: usize = 32;
+use crate::rate_limit::quota::Kind;
 
 /// More would not fit into memory.
 const MOST_KEYS: usize = 1 << 28;
 
-/// The most that one lock covers is a 64th of the table.
+/// The most that one lock covers is a 64th of the table. A power of two.
 const SHARDS: usize = 64;
-
-/// Sixteen bits of each slot's key, so that a look-up reads one line of memory to find a slot that is not the key's
-/// first choice. For a slot never used they are 0, which is wrong as often as any other guess: the slot itself decides.
-type Tags = [u16; WAYS];
-
-/// Its slots, and behind them the overflow cell, which belongs to no key.
-pub(super) type Set = [Slot; WAYS + 1];
-pub(super) const OVERFLOW: usize = WAYS;
-
-/// On one line of memory. A slot whose state is at rest says nothing that a new slot would not say, and is free; one never used is at
-/// rest since the beginning.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(align(32))]
-pub(super) struct Slot {
-    /// Of the overflow cell, the kind of its keys' quotas: states of other kinds would be misread.
-    key: Fingerprint,
-    pub(super) state: State,
-}
-
-impl Slot {
-    pub(super) fn kind(&self) -> Kind {
-        self.key.0
-    }
-
-    pub(super) fn set_kind(&mut self, kind: Kind) {
-        self.key = Fingerprint(kind);
-    }
-}
 
 /// The states of the keys that are not at rest.
 pub(crate) struct Table {
@@ -72,63 +36,13 @@ pub(crate) struct Table {
 #[repr(align(64))]
 struct Shard(Mutex<Sets>);
 
-#[derive(Default)]
-pub(super) struct Sets {
-    tags: Vec<Tags>,
-    pub(super) slots: Vec<Set>,
-    /// Of the keys whose quota keeps a log.
-    pub(super) logs: HashMap<Fingerprint, Log>,
-}
-
-impl Sets {
-    /// Zeroed pages: touched set by set.
-    fn with(sets: usize) -> Self {
-        Self {
-            tags: vec![[0; WAYS]; sets],
-            slots: vec![[Slot::default(); WAYS + 1]; sets],
-            logs: HashMap::new(),
-        }
-    }
-
-    /// The key's slot: its first choice, most often.
-    #[inline]
-    pub(super) fn find(&self, set: usize, key: Fingerprint) -> Option<usize> {
-        let (first, slots) = (key.first_choice(WAYS), &self.slots[set]);
-        if slots[first].key == key {
-            return Some(first);
-        }
-        let (tag, tags) = (key.tag(), &self.tags[set]);
-        (0..WAYS).find(|&slot| tags[slot] == tag && slots[slot].key == key)
-    }
-
-    /// A slot that is at rest: the key's first choice, if it can be.
-    pub(super) fn free(&self, set: usize, key: Fingerprint, now: u64) -> Option<usize> {
-        let (first, slots) = (key.first_choice(WAYS), &self.slots[set]);
-        let rests = |slot: &usize| slots[*slot].state.rest <= now;
-        Some(first).filter(rests).or_else(|| (0..WAYS).find(rests))
-    }
-
-    /// Gives a slot to a key; whose it was.
-    pub(super) fn give(&mut self, set: usize, slot: usize, key: Fingerprint) -> Fingerprint {
-        self.tags[set][slot] = key.tag();
-        std::mem::replace(&mut self.slots[set][slot].key, key)
-    }
-
-    /// Forgets a log.
-    pub(super) fn forget(&mut self, log: &Fingerprint) {
-        if !self.logs.is_empty() {
-            self.logs.remove(log);
-        }
-    }
-}
-
 impl Table {
     /// Room for `max_keys` keys.
     pub(crate) fn new(max_keys: usize) -> Self {
         static RANKS: AtomicU64 = AtomicU64::new(0);
         let slots = 2 * max_keys.min(MOST_KEYS);
         let sets = slots.div_ceil(WAYS).max(1);
-        let shards = sets.min(SHARDS);
+        let shards = 1 << sets.min(SHARDS).ilog2();
         Self {
             rank: RANKS.fetch_add(1, Ordering::Relaxed),
             secret: Secret::default(),
@@ -151,25 +65,29 @@ impl Table {
     /// Locks the set of a key under quotas of this kind.
     #[inline]
     pub(crate) fn lock(&self, key: Fingerprint, kind: Kind, now: u64) -> Cell<'_> {
-        let sets = self.shards.len() * self.sets_per_shard;
-        let set = scale(key.place(), sets);
-        let shard = &self.shards[set % self.shards.len()].0;
+        // A power of two: the mask leaves one of them.
+        let shard = &self.shards[key.choice(SHARDS) & (self.shards.len() - 1)].0;
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if shard.slots.is_empty() {
+        if shard.is_empty() {
             *shard = Sets::with(self.sets_per_shard);
         }
-        Cell::of(shard, set / self.shards.len(), key, kind, now)
+        Cell::of(shard, scale(key.place(), self.sets_per_shard), key, kind, now)
     }
 }
 
 #[cfg(all(test, not(loom_store)))]
 mod tests {
     use super::*;
-    use crate::rate_limit::algorithm::token_bucket;
+    use crate::rate_limit::algorithm::{State, sliding_log::Log, token_bucket};
+
+    /// Of keys in one set.
+    fn print(key: u64) -> Fingerprint {
+        Fingerprint([7, 2 + key])
+    }
 
     /// Takes one from a bucket of `burst` with interval 10; when it is full after that, or `Err` when it is empty.
     fn take(table: &Table, key: u32, now: u64, burst: u64) -> Result<u64, ()> {
-        take_as(table, Fingerprint([7, u64::from(key)]), now, burst)
+        take_as(table, print(u64::from(key)), now, burst)
     }
 
     fn take_as(table: &Table, key: Fingerprint, now: u64, burst: u64) -> Result<u64, ()> {
@@ -180,17 +98,17 @@ mod tests {
         Ok(admission.state.rest)
     }
 
-    fn table_bytes(table: &Table) -> usize {
-        table.shards.len() * table.sets_per_shard * (size_of::<Tags>() + size_of::<Set>())
+    fn table_bytes(table: &Table) -> [usize; 2] {
+        Sets::bytes(table.shards.len() * table.sets_per_shard)
     }
 
     #[test]
     fn a_million_keys_take_less_than_a_hundred_mebibytes() {
         let table = Table::new(1_000_000);
-        assert!(table_bytes(&table) <= 71_000_000, "{}", table_bytes(&table));
-        let taken =
-            |table: &Table| table.shards.iter().any(|it| it.0.lock().unwrap().slots.capacity() > 0);
-        assert!(!taken(&table), "memory is taken as keys come");
+        let [windows, buckets] = table_bytes(&table);
+        assert!(buckets <= 36_100_000 && windows <= 52_100_000, "{buckets}, {windows}");
+        let taken = table.shards.iter().any(|it| !it.0.lock().unwrap().is_empty());
+        assert!(!taken, "memory is taken as keys come");
     }
 
     #[test]
@@ -248,7 +166,7 @@ mod tests {
     fn a_log_goes_with_its_key_and_is_forgotten_with_it() {
         let table = Table::new(1);
         let record = |key: u64, now: u64| {
-            let mut cell = table.lock(Fingerprint([7, key]), [2, 0], now);
+            let mut cell = table.lock(print(key), [2, 0], now);
             cell.write_log(State { rest: now + 10, word: 0 }, |log| log.record(now, 1));
         };
         let logs = || table.shards.iter().map(|it| it.0.lock().unwrap().logs.len()).sum::<usize>();
@@ -256,7 +174,7 @@ mod tests {
         record(99, 5);
         assert_eq!(logs(), WAYS + 1, "one is the overflow cell's");
         record(99, 10);
-        let log = table.lock(Fingerprint([7, 99]), [2, 0], 10).log().cloned().unwrap();
+        let log = table.lock(print(99), [2, 0], 10).log().cloned().unwrap();
         let mut both = Log::default();
         both.record(5, 1);
         both.record(10, 1);
@@ -273,7 +191,7 @@ mod tests {
             take(&table, key, 0, 1).unwrap();
         }
         assert_eq!(take(&table, 99, 0, 1), Ok(10), "of kind 0");
-        let stranger = |now| table.lock(Fingerprint([7, 100]), OTHER, now);
+        let stranger = |now| table.lock(print(100), OTHER, now);
         let mut refused = stranger(9);
         assert_eq!(refused.closed_until(), Some(10));
         assert_eq!(refused.state(), State::default());
@@ -287,12 +205,8 @@ mod tests {
         assert_eq!((cell.closed_until(), cell.state()), (None, State::default()));
         cell.write(State { rest: 30, word: 1 });
         drop(cell);
-        assert_eq!(table.lock(Fingerprint([7, 99]), [0, 0], 19).closed_until(), Some(30));
+        assert_eq!(table.lock(print(99), [0, 0], 19).closed_until(), Some(30));
         assert_eq!(stranger(19).state(), State { rest: 30, word: 1 });
-        assert_eq!(
-            table.lock(Fingerprint([7, 101]), [0, 0], 20).closed_until(),
-            None,
-            "slots are free"
-        );
+        assert_eq!(table.lock(print(101), [0, 0], 20).closed_until(), None, "slots are free");
     }
 }
