@@ -63,7 +63,7 @@ impl RateLimitLayer {
         self.set(|it| it.limits.push(limit))
     }
 
-    /// How many keys each limit keeps apart. Default: 1,000,000, which take 67 MiB once they have come. At most 2²⁸.
+    /// How many keys each limit keeps apart. Default: 1,000,000, which take 50 MiB once they have come. At most 2²⁸.
     #[must_use]
     pub fn max_keys(self, max_keys: usize) -> Self {
         self.set(|it| it.terms.max_keys = max_keys)

@@ -69,7 +69,7 @@
 //! # Memory
 //!
 //! A limit keeps the state of up to [`max_keys`](RateLimitLayer::max_keys) keys (1,000,000 by default), and takes
-//! memory as keys come, 70 bytes for each key of the maximum in the end; a sliding log takes more. A key of which
+//! memory as keys come, 52 bytes for each key of the maximum in the end; a sliding log takes more. A key of which
 //! everything has come back is forgotten when its place is needed, which changes nothing for it. When there is no such
 //! place, a new key shares a state with other newcomers: it is refused sooner than it should, and never admits
 //! more; who has been limited stays limited. Nothing is ever scanned, and no task runs in the background, but for what
