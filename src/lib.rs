@@ -128,6 +128,7 @@
 //! | `RedisStore`: limits that nodes share | `rate_limit::redis` | `redis` |
 //! | `RouteLayer`: by host, path and method | `route` | `route` |
 //! | `Upstream`: an origin as a service | `upstream` | `upstream` |
+//! | `TranscodeLayer`: JSON over HTTP in front of gRPC | `transcode` | `transcode` |
 //! | `Server`: a hardened accept loop | `server` | `server` |
 //! | `HttpClient`: the ready HTTP client | `client` | `client` |
 //! | https origins, TLS in the server, `rediss://` | | `tls` |
@@ -178,6 +179,8 @@ pub mod rate_limit;
 pub mod route;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "transcode")]
+pub mod transcode;
 #[cfg(feature = "upstream")]
 pub mod upstream;
 
