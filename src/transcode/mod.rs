@@ -1,1 +1,8 @@
 //! JSON over HTTP in front of gRPC services: `google.api.http`, ProtoJSON and streaming, as a layer.
+#![allow(dead_code, reason = "pieces before the layer that joins them")]
+
+mod fault;
+mod json;
+mod types;
+mod well_known;
+mod wire;
