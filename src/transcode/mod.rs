@@ -3,6 +3,10 @@
 
 mod fault;
 mod json;
+mod schema;
 mod types;
 mod well_known;
 mod wire;
+
+pub use json::JsonOptions;
+pub use schema::Schema;
