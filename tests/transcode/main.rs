@@ -4,4 +4,5 @@
 #[path = "../../examples/support/users.rs"]
 mod users;
 
+mod builtin;
 mod native;
