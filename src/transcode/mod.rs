@@ -4,3 +4,5 @@
 mod grpc;
 #[allow(dead_code, reason = "the service follows")]
 mod stream;
+
+pub use stream::Framing;
