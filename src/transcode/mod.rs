@@ -1,8 +1,13 @@
 //! JSON over HTTP in front of gRPC services: `google.api.http`, ProtoJSON and streaming, as a layer.
+#![allow(dead_code, reason = "pieces before the layer that joins them")]
 
-#[allow(dead_code, reason = "the service follows")]
+mod fault;
 mod grpc;
-#[allow(dead_code, reason = "the service follows")]
+mod json;
+pub mod reflection;
 mod stream;
+mod types;
+mod well_known;
+mod wire;
 
 pub use stream::Framing;
