@@ -5,7 +5,6 @@ mod fault;
 mod grpc;
 mod json;
 mod schema;
-pub mod reflection;
 mod stream;
 mod types;
 mod well_known;
