@@ -1,3 +1,16 @@
 //! JSON over HTTP in front of gRPC services: `google.api.http`, ProtoJSON and streaming, as a layer.
+#![allow(dead_code, reason = "pieces before the layer that joins them")]
 
+mod fault;
+mod grpc;
+mod json;
+mod schema;
+mod stream;
 mod template;
+mod types;
+mod well_known;
+mod wire;
+
+pub use json::JsonOptions;
+pub use schema::Schema;
+pub use stream::Framing;
