@@ -4,6 +4,7 @@
 mod fault;
 mod grpc;
 mod json;
+mod rules;
 mod schema;
 mod stream;
 mod template;
