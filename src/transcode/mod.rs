@@ -1,15 +1,19 @@
 //! JSON over HTTP in front of gRPC services: `google.api.http`, ProtoJSON and streaming, as a layer.
 #![allow(dead_code, reason = "pieces before the layer that joins them")]
 
+mod descriptors;
 mod fault;
 mod grpc;
 mod json;
+mod rules;
 mod schema;
 mod stream;
+mod template;
 mod types;
 mod well_known;
 mod wire;
 
+pub use descriptors::Descriptors;
 pub use json::JsonOptions;
 pub use schema::Schema;
 pub use stream::Framing;
