@@ -4,6 +4,7 @@
 mod fault;
 mod grpc;
 mod json;
+mod mask;
 mod schema;
 mod stream;
 mod types;
