@@ -6,6 +6,7 @@ mod fault;
 mod grpc;
 mod json;
 mod rules;
+mod mask;
 mod schema;
 mod stream;
 mod template;
