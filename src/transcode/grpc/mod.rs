@@ -2,3 +2,4 @@
 
 pub(super) mod frame;
 mod gzip;
+pub(super) mod timeout;
