@@ -396,7 +396,7 @@ impl Rejection {
 }
 
 /// Rounded up, and never the 0 that tells a client to ask again at once.
-fn whole_seconds(duration: Duration) -> u64 {
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     let partial = u64::from(duration.subsec_nanos() > 0);
     duration.as_secs().saturating_add(partial).max(1)
 }

@@ -4,5 +4,8 @@
 mod grpc;
 #[allow(dead_code, reason = "the service follows")]
 mod stream;
+#[allow(dead_code, reason = "the service follows")]
+mod wire;
 
+pub use grpc::ErrorBody;
 pub use stream::Framing;
