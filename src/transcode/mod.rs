@@ -1,11 +1,16 @@
 //! JSON over HTTP in front of gRPC services: `google.api.http`, ProtoJSON and streaming, as a layer.
+#![allow(dead_code, reason = "pieces before the layer that joins them")]
 
-#[allow(dead_code, reason = "the service follows")]
+mod fault;
 mod grpc;
-#[allow(dead_code, reason = "the service follows")]
+mod json;
+mod schema;
 mod stream;
-#[allow(dead_code, reason = "the service follows")]
+mod types;
+mod well_known;
 mod wire;
 
 pub use grpc::ErrorBody;
+pub use json::JsonOptions;
+pub use schema::Schema;
 pub use stream::Framing;

@@ -1,0 +1,1 @@
+//! One value of a query or a path to wire bytes.
