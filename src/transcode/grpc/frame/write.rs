@@ -2,6 +2,9 @@
 
 use super::{PREFIX, gzip};
 
+/// Shorter messages are not deflated: gzip alone adds 18 octets (RFC 1952 §2.3), and costs the most of a short one.
+const WORTH_IT: usize = 64;
+
 /// A frame that is being written: its prefix is free, its message comes next.
 #[derive(Debug)]
 #[must_use = "a frame has no prefix until it is closed"]
@@ -31,8 +34,8 @@ impl Open {
     /// As for [`close`](Self::close).
     pub(crate) fn close_gzip(self, out: &mut Vec<u8>) -> Result<(), TooLong> {
         let start = self.0 + PREFIX;
-        let message = out.get(start..).unwrap_or_default();
-        match gzip::deflate(message) {
+        let message = out.get(start..).filter(|it| it.len() >= WORTH_IT);
+        match message.and_then(gzip::deflate) {
             Some(deflated) => {
                 out.truncate(start);
                 out.extend_from_slice(&deflated);
