@@ -1,22 +1,17 @@
 //! JSON over HTTP in front of gRPC services: `google.api.http`, ProtoJSON and streaming, as a layer.
-#![allow(dead_code, reason = "pieces before the layer that joins them")]
+#![allow(dead_code, unused_imports, reason = "pieces before the layer that joins them")]
 
-mod bind;
-mod descriptors;
-mod escape;
+mod chunk;
 mod fault;
 mod grpc;
 mod json;
-mod rules;
-mod mask;
 mod schema;
 mod stream;
-mod template;
 mod types;
 mod well_known;
 mod wire;
 
-pub use descriptors::Descriptors;
+pub use grpc::{ErrorBody, Metadata};
 pub use json::JsonOptions;
 pub use schema::Schema;
 pub use stream::Framing;
