@@ -6,3 +6,4 @@ mod users;
 
 mod builtin;
 mod native;
+mod reflection;
