@@ -4,10 +4,12 @@
 mod fault;
 mod grpc;
 mod json;
-pub mod reflection;
+mod schema;
 mod stream;
 mod types;
 mod well_known;
 mod wire;
 
+pub use json::JsonOptions;
+pub use schema::Schema;
 pub use stream::Framing;
