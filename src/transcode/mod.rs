@@ -4,8 +4,10 @@
 mod fault;
 mod grpc;
 mod json;
+mod rules;
 mod schema;
 mod stream;
+mod template;
 mod types;
 mod well_known;
 mod wire;

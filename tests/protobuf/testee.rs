@@ -73,7 +73,9 @@ fn answer(schema: &Schema, request: &ConformanceRequest) -> Outcome {
             }
         }
         (Some(Payload::Protobuf(wire)), JSON) => wire.clone(),
-        _ => return Outcome::Skipped("translates between JSON and the wire format only".to_owned()),
+        _ => {
+            return Outcome::Skipped("translates between JSON and the wire format only".to_owned());
+        }
     };
     if request.requested_output_format == PROTOBUF {
         return Outcome::Protobuf(wire);
