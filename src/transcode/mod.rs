@@ -12,6 +12,7 @@ mod types;
 mod well_known;
 mod wire;
 
+pub use grpc::{ErrorBody, Metadata};
 pub use json::JsonOptions;
 pub use schema::Schema;
 pub use stream::Framing;
