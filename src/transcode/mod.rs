@@ -1,9 +1,11 @@
 //! JSON over HTTP in front of gRPC services: `google.api.http`, ProtoJSON and streaming, as a layer.
 #![allow(dead_code, reason = "pieces before the layer that joins them")]
 
+mod descriptors;
 mod fault;
 mod grpc;
 mod json;
+pub mod reflection;
 mod rules;
 mod schema;
 mod stream;
@@ -12,6 +14,7 @@ mod types;
 mod well_known;
 mod wire;
 
+pub use descriptors::Descriptors;
 pub use grpc::{ErrorBody, Metadata};
 pub use json::JsonOptions;
 pub use schema::Schema;
