@@ -20,22 +20,27 @@ use crate::config_error::{ConfigError, Mistakes};
 /// use tower_gateway::transcode::Descriptors;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let shop = prost::Message::encode_to_vec(&tower_gateway_doc_shop::set());
-/// let schema = Descriptors::from_set(shop)
+/// let schema = Descriptors::from_set(example_proto::DESCRIPTORS)
 ///     .service_config(
 ///         r#"
 /// http:
 ///   rules:
-///   - selector: shop.v1.Shop.GetItem
-///     get: /v1/items/{name}
+///   - selector: users.v1.Users.GetUser
+///     get: /people/{id}
 /// "#,
 ///     )
 ///     .map_unannotated()
 ///     .compile()?;
 /// let called = |method: &str, path| schema.method_of(&method.parse().unwrap(), path);
-/// assert_eq!(called("GET", "/v1/items/7"), Some("/shop.v1.Shop/GetItem"));
-/// assert_eq!(called("POST", "/shop.v1.Shop/BuyItem"), Some("/shop.v1.Shop/BuyItem"));
-/// assert_eq!(called("GET", "/v1/orders/7"), None);
+/// assert_eq!(called("GET", "/people/7"), Some("/users.v1.Users/GetUser"));
+/// assert_eq!(called("POST", "/users.v1.Users/Ping"), Some("/users.v1.Users/Ping"));
+/// assert_eq!(called("DELETE", "/v1/users/7"), Some("/users.v1.Users/DeleteUser"));
+/// assert_eq!(called("GET", "/v1/users/7"), None); // overridden
+///
+/// let mistaken = Descriptors::from_set(example_proto::DESCRIPTORS)
+///     .service_config("http: { rules: [ { selector: users.v1.Users.Ping, get: '/v1/{id}' } ] }");
+/// let told = mistaken.compile().unwrap_err().to_string();
+/// assert!(told.ends_with("line 1: `users.v1.Users.Ping`: `/v1/{id}`: `id`: there is no such field"));
 /// # Ok(()) }
 /// ```
 ///

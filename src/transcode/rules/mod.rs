@@ -23,6 +23,8 @@ mod field_path;
 mod service_config;
 mod sources;
 mod table;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub(crate) use binding::{Binding, RequestBody};
 pub(crate) use field_path::{FieldPath, Unnamed};

@@ -16,6 +16,7 @@
 //! Sections other than `http` are for others and passed over; in it, whatever is not of `google.api.Http` is a
 //! mistake, so that no rule is lost by a typing error.
 
+use super::table::NESTED;
 use saphyr::{LoadableYamlNode, MarkedYaml};
 
 use crate::{
@@ -92,7 +93,7 @@ impl Reading<'_> {
 
     fn rules(&mut self, rules: &Node<'_>) -> Result<(), Wrong> {
         for node in elements(rules)? {
-            match rule(node) {
+            match rule(node, false) {
                 Ok(rule) => {
                     let place = self.place(line(node));
                     self.config.rules.push(SelectedRule { rule, place });
@@ -114,7 +115,8 @@ impl Reading<'_> {
     }
 }
 
-fn rule(node: &Node<'_>) -> Result<HttpRule, Wrong> {
+/// A rule; an additional binding has none of its own.
+fn rule(node: &Node<'_>, additional: bool) -> Result<HttpRule, Wrong> {
     let mut rule = HttpRule::default();
     for (key, value) in members(node)? {
         let path = || text(key, value);
@@ -125,6 +127,9 @@ fn rule(node: &Node<'_>) -> Result<HttpRule, Wrong> {
             "delete" => HttpPattern::Delete(path()?),
             "patch" => HttpPattern::Patch(path()?),
             "custom" => HttpPattern::Custom(custom(value)?),
+            "additional_bindings" | "additionalBindings" if additional => {
+                return Err((line(value), NESTED.to_owned()));
+            }
             _ => {
                 other_than_pattern(&mut rule, key, value)?;
                 continue;
@@ -143,8 +148,7 @@ fn other_than_pattern(rule: &mut HttpRule, key: &str, value: &Node<'_>) -> Resul
         "body" => rule.body = text(key, value)?,
         "response_body" | "responseBody" => rule.response_body = text(key, value)?,
         "additional_bindings" | "additionalBindings" => {
-            // One more level is read, and refused later with the method's name.
-            let bindings = elements(value)?.iter().map(self::rule);
+            let bindings = elements(value)?.iter().map(|node| self::rule(node, true));
             rule.additional_bindings = bindings.collect::<Result<_, _>>()?;
         }
         _ => return Err(unknown(value, key, "google.api.HttpRule")),

@@ -49,6 +49,8 @@ impl Table {
     }
 }
 
+pub(super) const NESTED: &str = "additional_bindings cannot have additional_bindings of their own";
+
 struct Compiling<'a, 'm> {
     types: &'a Types,
     mistakes: &'m mut Mistakes,
@@ -73,8 +75,7 @@ impl Compiling<'_, '_> {
             if additional.additional_bindings.is_empty() {
                 self.binding(place, context, additional);
             } else {
-                let why = "additional_bindings cannot have additional_bindings of their own";
-                self.mistakes.add(format!("{place}: {why}"));
+                self.mistakes.add(format!("{place}: {NESTED}"));
             }
         }
     }
