@@ -6,4 +6,5 @@ mod users;
 
 mod builtin;
 mod native;
+mod openapi;
 mod reflection;
