@@ -12,8 +12,8 @@ use super::{
     paths::{Path, unique},
 };
 use crate::transcode::{
-    rules::{Binding, RequestBody},
-    types::{Field, Message, MessageId, Method, Service, Types},
+    rules::{Binding, FieldPath, RequestBody, Step},
+    types::{Field, Label, Message, MessageId, Method, Service, Types},
 };
 
 const HTTP_BODY: &str = "google.api.HttpBody";
@@ -89,24 +89,45 @@ fn request(binding: &Binding, method: &Method, components: &mut Components<'_>) 
         RequestBody::Whole => whole(binding, method.input, components),
         RequestBody::Field(place) => match &input.fields[place] {
             field if is_raw_field(components.types, field) => return Some(json!({ "*/*": {} })),
-            field => components.value(field),
+            field => without(components.value(field), &within(binding, Some(place)), components),
         },
     };
     let media = if method.client_streaming { "application/x-ndjson" } else { "application/json" };
     Some(json!({ media: { "schema": schema } }))
 }
 
-/// The message, without the fields of its own that the path binds.
+/// The message, without what the path binds: fields of its own are left out, others are told.
 fn whole(binding: &Binding, input: MessageId, components: &mut Components<'_>) -> Value {
     let own = binding.variables.iter().filter(|path| path.steps().len() == 1);
     let bound: Vec<usize> = own.map(|path| path.split().1.place).collect();
-    match bound.as_slice() {
+    let schema = match bound.as_slice() {
         [] => components.message(input),
         bound => {
             let message = components.types.message(input);
             components.object(message, |place| !bound.contains(&place))
         }
+    };
+    without(schema, &within(binding, None), components)
+}
+
+/// What the path binds within the messages of a body: of the one in this field, or of the whole request.
+fn within(binding: &Binding, field: Option<usize>) -> Vec<&[Step]> {
+    let ways = binding.variables.iter().map(FieldPath::steps).filter(|way| way.len() > 1);
+    match field {
+        None => ways.collect(),
+        Some(field) => ways.filter(|way| way[0].place == field).map(|way| &way[1..]).collect(),
     }
+}
+
+fn without(mut schema: Value, ways: &[&[Step]], components: &Components<'_>) -> Value {
+    let name = |step: &Step| components.name(step.field(components.types));
+    let names = ways.iter().map(|way| way.iter().map(name).collect::<Vec<_>>().join("."));
+    let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    if !names.is_empty() {
+        schema["description"] =
+            format!("Without {}, which the path tells.", names.join(" and ")).into();
+    }
+    schema
 }
 
 /// The media types of the answer.
@@ -141,6 +162,5 @@ fn is_raw(message: &Message) -> bool {
 }
 
 fn is_raw_field(types: &Types, field: &Field) -> bool {
-    use crate::transcode::types::Label;
     field.label == Label::Singular && types.message_of(field).is_some_and(is_raw)
 }

@@ -74,6 +74,11 @@ impl Path {
         parameters.zip(names).for_each(|(parameter, name)| parameter.name.clone_from(name));
     }
 
+    /// As OpenAPI writes it.
+    pub(super) fn shown(&self) -> String {
+        self.written(|it| format!("{{{}}}", it.name))
+    }
+
     fn written(&self, name: impl Fn(&Parameter) -> String) -> String {
         let mut out = String::new();
         for part in &self.parts {
@@ -136,7 +141,7 @@ impl Paths {
             let shape = path.written(|_| "{}".to_owned());
             let (written, names) = shapes.entry(shape).or_insert_with(|| {
                 let names = path.parameters().map(|it| it.name.clone()).collect();
-                (path.written(|it| format!("{{{}}}", it.name)), names)
+                (path.shown(), names)
             });
             path.rename(names);
             let Some(method) = method(binding) else { continue };
