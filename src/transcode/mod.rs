@@ -5,6 +5,7 @@ mod descriptors;
 mod fault;
 mod grpc;
 mod json;
+mod mask;
 pub mod openapi;
 pub mod reflection;
 mod rules;
