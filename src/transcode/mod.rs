@@ -1,7 +1,9 @@
 //! JSON over HTTP in front of gRPC services: `google.api.http`, ProtoJSON and streaming, as a layer.
 #![allow(dead_code, reason = "pieces before the layer that joins them")]
 
+mod bind;
 mod descriptors;
+mod escape;
 mod fault;
 mod grpc;
 mod json;

@@ -1,10 +1,11 @@
 //! What the variables hold of a path, decoded once.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
 use super::{Segment, Template, Variable, matcher::split_verb};
+use crate::transcode::escape::{Unreadable, unescape};
 
 /// What is done with an encoded slash in a variable of several segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,17 +15,6 @@ pub(crate) enum Decoding {
     KeepSlash,
     /// It is decoded where `**` takes it: `fully_decode_reserved_expansion`.
     Full,
-}
-
-/// What a variable holds cannot be a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    /// `%` without two hexadecimal digits.
-    Escape,
-    /// Not UTF-8 when decoded.
-    Utf8,
-    /// `.` or `..` between slashes.
-    Dots,
 }
 
 impl Template {
@@ -84,26 +74,6 @@ fn decode(raw: &str, keep_slash: bool) -> Result<Cow<'_, str>, Unreadable> {
     }
 }
 
-fn unescape(raw: &[u8], keep_slash: bool) -> Result<String, Unreadable> {
-    let mut decoded = Vec::with_capacity(raw.len());
-    let mut parts = raw.split(|it| *it == b'%');
-    decoded.extend_from_slice(parts.next().unwrap_or_default());
-    for part in parts {
-        let (escape, after) = part.split_first_chunk::<2>().ok_or(Unreadable::Escape)?;
-        match octet(*escape).ok_or(Unreadable::Escape)? {
-            b'/' if keep_slash => decoded.extend([b'%', escape[0], escape[1]]),
-            octet => decoded.push(octet),
-        }
-        decoded.extend_from_slice(after);
-    }
-    String::from_utf8(decoded).map_err(|_| Unreadable::Utf8)
-}
-
-fn octet([high, low]: [u8; 2]) -> Option<u8> {
-    let digit = |it: u8| char::from(it).to_digit(16).and_then(|it| u8::try_from(it).ok());
-    Some(digit(high)? << 4 | digit(low)?)
-}
-
 /// Whether a service that reads the text as a path, or decodes it once more, would find a `.` or `..` in it.
 fn has_dots(text: &str) -> bool {
     let is_dots = |it: &str| it == "." || it == "..";
@@ -113,15 +83,5 @@ fn has_dots(text: &str) -> bool {
         Some(_) => {
             parts().flat_map(|it| it.split("%2F")).flat_map(|it| it.split("%2f")).any(is_dots)
         }
-    }
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Escape => "a percent sign without two hexadecimal digits",
-            Self::Utf8 => "not UTF-8",
-            Self::Dots => "a dot segment",
-        })
     }
 }

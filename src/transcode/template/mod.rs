@@ -55,7 +55,7 @@ mod parse;
 mod tests;
 mod write;
 
-pub(crate) use captures::{Decoding, Unreadable};
+pub(crate) use captures::Decoding;
 pub(crate) use matcher::Matcher;
 
 use std::ops::Range;
