@@ -157,7 +157,11 @@ pub mod guard;
 pub mod identity;
 pub mod key;
 mod matched_route;
-#[cfg(any(feature = "route", feature = "require"))]
+#[cfg(any(feature = "route", feature = "require", feature = "transcode"))]
+#[cfg_attr(
+    not(any(feature = "route", feature = "require")),
+    allow(dead_code, reason = "templates are read elsewhere")
+)]
 mod pattern;
 pub mod rejection;
 pub mod reply;

@@ -2,6 +2,7 @@
 //!
 //! Follows the [ProtoJSON format](https://protobuf.dev/programming-guides/json/).
 
+mod number;
 mod options;
 pub(crate) mod read;
 pub(crate) mod text;

@@ -321,4 +321,6 @@ pub(crate) struct Method {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

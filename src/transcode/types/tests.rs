@@ -1,29 +1,10 @@
 use prost_reflect::{Cardinality, DescriptorPool};
-use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
+use protox::file::ChainFileResolver;
 
-use super::*;
-
-/// One file, by its text.
-struct OneFile(&'static str);
-
-impl FileResolver for OneFile {
-    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        match name {
-            "test.proto" => File::from_source(name, self.0),
-            _ => Err(protox::Error::file_not_found(name)),
-        }
-    }
-}
-
-/// The encoded set of a file and its imports.
-fn set(source: &'static str) -> Vec<u8> {
-    let mut files = ChainFileResolver::new();
-    files.add(OneFile(source));
-    files.add(GoogleFileResolver::new());
-    let mut compiler = protox::Compiler::with_file_resolver(files);
-    compiler.include_imports(true).include_source_info(true).open_file("test.proto").unwrap();
-    compiler.encode_file_descriptor_set()
-}
+use super::{
+    testing::{OneFile, set},
+    *,
+};
 
 fn compiled(source: &'static str) -> Types {
     Types::compile(&[set(source)]).unwrap()

@@ -24,7 +24,11 @@ const NOW: f64 = 2_000_000_000.0;
 enum Input<'a> {
     Answer(&'a [u8]),
     /// The good answer, with these octets in place of some of its own.
-    Edited { at: u8, remove: u8, insert: &'a [u8] },
+    Edited {
+        at: u8,
+        remove: u8,
+        insert: &'a [u8],
+    },
 }
 
 static RUNTIME: LazyLock<Runtime> =

@@ -1,5 +1,7 @@
 //! What the fuzz targets share: a layer's inner service that keeps what reached it.
 
+pub mod protobuf;
+
 use std::{
     convert::Infallible,
     future::{Ready, ready},
