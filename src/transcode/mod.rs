@@ -1,8 +1,9 @@
 //! JSON over HTTP in front of gRPC services: `google.api.http`, ProtoJSON and streaming, as a layer.
-#![allow(dead_code, reason = "pieces before the layer that joins them")]
+#![allow(dead_code, unused_imports, reason = "pieces before the layer that joins them")]
 
 mod bind;
 mod call;
+mod chunk;
 mod descriptors;
 mod escape;
 mod fault;

@@ -3,9 +3,10 @@
 mod base64;
 mod code;
 pub(super) mod frame;
-mod gzip;
+pub(super) mod metadata;
 pub(super) mod render;
 pub(super) mod status;
 pub(super) mod timeout;
 
+pub use metadata::Metadata;
 pub use render::ErrorBody;

@@ -14,6 +14,10 @@ use crate::rejection::{Rejection, whole_seconds};
 
 /// What the body of an error says. Its details stand in both: those of a type that is known as ProtoJSON writes an
 /// `Any`, others as `{"@type":"…","value":"<base64>"}`, so that none is lost.
+///
+/// The HTTP status is that of the code: 1 is 499; 3, 9 and 11 are 400; 4 is 504; 5 is 404; 6 and 10 are 409; 7 is 403; 8 is
+/// 429; 12 is 501; 14 is 503; 16 is 401; others are 500. A `RetryInfo` becomes `Retry-After`. A 401 without a
+/// `www-authenticate` among its metadata says `Bearer`, because RFC 9110 §15.5.2 demands a challenge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorBody {
@@ -33,8 +37,7 @@ impl<F: FnMut(&str, &[u8], &mut Vec<u8>) -> bool> WriteAny for F {}
 
 /// The answer that tells the status, with fields of the service's metadata.
 ///
-/// A 401 must have a challenge (RFC 9110 §15.5.2): if the metadata has none, it is `Bearer`, which is how gRPC's call
-/// credentials come. Unless the metadata says otherwise, a delay becomes `Retry-After`, and nobody stores the answer.
+/// A 401 without a challenge gets `Bearer`, which is how gRPC's call credentials come. Unless the metadata says otherwise, a delay becomes `Retry-After`, and nobody stores the answer.
 pub(crate) fn response(
     status: &Status,
     metadata: HeaderMap,
@@ -133,10 +136,169 @@ fn unknown(detail: &Detail, out: &mut Vec<u8>) {
     out.extend_from_slice(br#"{"@type":"#);
     json(out, &detail.type_url);
     out.extend_from_slice(br#","value":"#);
-    json(out, &base64::padded(&detail.value));
+    json(out, base64::padded(&detail.value));
     out.push(b'}');
 }
 
 fn json(out: &mut Vec<u8>, value: impl Serialize) {
     serde_json::to_writer(out, &value).expect("text is JSON, and memory takes it");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderName;
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    /// A status as a service would send it.
+    fn sent(fields: &[(&'static str, &str)]) -> Status {
+        let field = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        };
+        Status::of(&fields.iter().map(field).collect()).unwrap()
+    }
+
+    /// `NOT_FOUND` with one detail: `x/pkg.Book { 0x08 0x01 }`.
+    fn missing_book() -> Status {
+        let any = b"\x0a\x0ax/pkg.Book\x12\x02\x08\x01";
+        let bytes = [&b"\x08\x05\x1a"[..], &[any.len() as u8], any].concat();
+        let details = base64::encode(&bytes);
+        sent(&[
+            ("grpc-status", "5"),
+            ("grpc-message", "No %22book%22%0D%0A here"),
+            ("grpc-status-details-bin", &details),
+        ])
+    }
+
+    fn unknown_any(_: &str, _: &[u8], out: &mut Vec<u8>) -> bool {
+        out.extend_from_slice(b"{\"half\":");
+        false
+    }
+
+    fn shown(status: &Status, body: ErrorBody) -> (Response<Bytes>, Value) {
+        let response = response(status, HeaderMap::new(), body, unknown_any);
+        let document = serde_json::from_slice(response.body()).unwrap();
+        (response, document)
+    }
+
+    #[test]
+    fn a_problem_document() {
+        let (response, document) = shown(&missing_book(), ErrorBody::Problem);
+        assert_eq!(response.status(), 404);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        let expected = json!({
+            "type": "about:blank",
+            "title": "Not Found",
+            "status": 404,
+            "detail": "No \"book\"\r\n here",
+            "code": "NOT_FOUND",
+            "details": [{"@type": "x/pkg.Book", "value": "CAE="}],
+        });
+        assert_eq!(document, expected);
+    }
+
+    #[test]
+    fn a_status_as_json() {
+        let (response, document) = shown(&missing_book(), ErrorBody::Status);
+        assert_eq!(response.status(), 404);
+        assert_eq!(response.headers()["content-type"], "application/json");
+        let expected = json!({
+            "code": 5,
+            "message": "No \"book\"\r\n here",
+            "details": [{"@type": "x/pkg.Book", "value": "CAE="}],
+        });
+        assert_eq!(document, expected);
+        let empty = sent(&[("grpc-status", "99")]);
+        let (response, document) = shown(&empty, ErrorBody::Status);
+        assert_eq!(response.status(), 500);
+        assert_eq!(document, json!({"code": 99, "message": "", "details": []}));
+    }
+
+    #[test]
+    fn a_known_detail_is_shown_as_what_it_is() {
+        let any = |url: &str, value: &[u8], out: &mut Vec<u8>| {
+            assert_eq!((url, value), ("x/pkg.Book", &b"\x08\x01"[..]));
+            out.extend_from_slice(br#"{"@type":"x/pkg.Book","id":1}"#);
+            true
+        };
+        let mut out = Vec::from(&b"before "[..]);
+        record(&missing_book(), &mut out, any);
+        let record = out.strip_prefix(b"before ").unwrap();
+        let expected = json!({
+            "@type": "type.googleapis.com/google.rpc.Status",
+            "code": 5,
+            "message": "No \"book\"\r\n here",
+            "details": [{"@type": "x/pkg.Book", "id": 1}],
+        });
+        assert_eq!(serde_json::from_slice::<Value>(record).unwrap(), expected);
+        assert!(record.starts_with(br#"{"@type":"#), "a reader sees at once what it is");
+    }
+
+    #[test]
+    fn a_title_is_that_of_the_http_status() {
+        let title = |code: &str| {
+            let (_, document) = shown(&sent(&[("grpc-status", code)]), ErrorBody::Problem);
+            (document["title"].clone(), document["status"].clone(), document["code"].clone())
+        };
+        assert_eq!(title("1"), (json!("Client Closed Request"), json!(499), json!("CANCELLED")));
+        assert_eq!(title("14"), (json!("Service Unavailable"), json!(503), json!("UNAVAILABLE")));
+        assert_eq!(title("77"), (json!("Internal Server Error"), json!(500), json!("UNKNOWN")));
+    }
+
+    #[test]
+    fn a_401_has_a_challenge() {
+        let status = sent(&[("grpc-status", "16")]);
+        let (none, _) = shown(&status, ErrorBody::Problem);
+        assert_eq!(
+            (none.status().as_u16(), &none.headers()["www-authenticate"]),
+            (401, &"Bearer".parse().unwrap())
+        );
+        let mut metadata = HeaderMap::new();
+        metadata.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
+        let own = response(&status, metadata, ErrorBody::Problem, unknown_any);
+        assert_eq!(
+            own.headers().get_all("www-authenticate").iter().collect::<Vec<_>>(),
+            ["ApiKey"]
+        );
+        let (other, _) = shown(&missing_book(), ErrorBody::Problem);
+        assert!(!other.headers().contains_key("www-authenticate"));
+    }
+
+    #[test]
+    fn a_delay_is_whole_seconds_rounded_up() {
+        let status = sent(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", "1001")]);
+        let (shown, _) = shown(&status, ErrorBody::Status);
+        assert_eq!(
+            (shown.status().as_u16(), &shown.headers()["retry-after"]),
+            (503, &"2".parse().unwrap())
+        );
+        let mut metadata = HeaderMap::new();
+        metadata.insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+        let own = response(&status, metadata, ErrorBody::Status, unknown_any);
+        assert_eq!(own.headers()["retry-after"], "30");
+    }
+
+    #[test]
+    fn a_refusal_of_ours_is_a_status_too() {
+        let no =
+            Rejection::rate_limited(Duration::from_millis(1_500)).with_member("policy", "daily");
+        let response = refusal(&no, unknown_any);
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()["retry-after"], "2");
+        assert_eq!(response.headers()["content-type"], "application/json");
+        let document: Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(document["code"], 8);
+        assert_eq!(document["message"], "Too many requests; try again later.");
+        let details = document["details"].as_array().unwrap();
+        let types: Vec<_> = details.iter().map(|it| it["@type"].as_str().unwrap()).collect();
+        assert_eq!(
+            types,
+            ["ErrorInfo", "RetryInfo", "QuotaFailure"]
+                .map(|it| format!("type.googleapis.com/google.rpc.{it}"))
+        );
+        // Its HTTP status is its own: 404 is not what UNIMPLEMENTED would be.
+        assert_eq!(refusal(&Rejection::not_found(), unknown_any).status(), 404);
+    }
 }

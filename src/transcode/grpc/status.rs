@@ -36,12 +36,13 @@ pub(crate) struct Detail {
 
 impl Status {
     /// What a trailer section says, or a header section of an answer that has nothing else. `None` without a
-    /// `grpc-status`, or with one that is no number: who ends a call so has told nothing.
+    /// `grpc-status`, with several, or with one that is no number: who ends a call so has told nothing.
     ///
     /// The message is percent-decoded; what is no UTF-8 in it is replaced. Details that cannot be read, or that
     /// contradict the status, are passed over.
     pub(crate) fn of(fields: &HeaderMap) -> Option<Self> {
-        let number = number(fields.get(GRPC_STATUS)?.as_bytes())?;
+        let mut values = fields.get_all(GRPC_STATUS).iter();
+        let number = number(values.next()?.as_bytes()).filter(|_| values.next().is_none())?;
         let told = details(fields).filter(|told| told.number == number).unwrap_or_default();
         let message = fields.get(GRPC_MESSAGE).map(|it| percent_decode(it.as_bytes()));
         let message = message.map(|it| it.decode_utf8_lossy().into_owned());
@@ -173,4 +174,183 @@ fn details(fields: &HeaderMap) -> Option<Status> {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+    use tonic_types::{ErrorDetails, StatusExt};
+
+    fn fields(fields: &[(&'static str, &[u8])]) -> HeaderMap {
+        let field = |(name, value): &(&'static str, &[u8])| {
+            (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())
+        };
+        fields.iter().map(field).collect()
+    }
+
+    fn sent(code: &str, message: &[u8]) -> Status {
+        Status::of(&fields(&[("grpc-status", code.as_bytes()), ("grpc-message", message)])).unwrap()
+    }
+
+    fn with_details(code: &str, details: &[u8]) -> Status {
+        let details = &fields(&[
+            ("grpc-status", code.as_bytes()),
+            ("grpc-message", b"told"),
+            ("grpc-status-details-bin", details),
+        ]);
+        Status::of(details).unwrap()
+    }
+
+    #[test]
+    fn what_tonic_says_is_understood() {
+        let delay = Duration::from_millis(2_500);
+        let mut details = ErrorDetails::new();
+        details.set_retry_info(Some(delay)).add_bad_request_violation("book.id", "too “long”");
+        let message = "50 % naïve\r\n";
+        let code = tonic::Code::ResourceExhausted;
+        let tonic = tonic::Status::with_error_details(code, message, details);
+        let (mut headers, _) = tonic.into_http::<()>().into_parts();
+        let status = Status::of(&std::mem::take(&mut headers.headers)).unwrap();
+        assert_eq!(
+            (status.number(), status.code(), status.is_ok()),
+            (8, GrpcCode::ResourceExhausted, false)
+        );
+        assert_eq!(status.message(), message);
+        assert_eq!(status.retry_after(), Some(delay));
+        let types: Vec<_> = status.details().iter().map(|it| it.type_url.as_str()).collect();
+        assert_eq!(
+            types,
+            [
+                "type.googleapis.com/google.rpc.RetryInfo",
+                "type.googleapis.com/google.rpc.BadRequest"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_code_is_a_number() {
+        for (value, number) in
+            [("0", 0), ("5", 5), ("16", 16), ("17", 17), ("007", 7), ("4294967295", u32::MAX)]
+        {
+            assert_eq!(sent(value, b"").number(), number);
+        }
+        assert!(sent("0", b"").is_ok());
+        for junk in ["", "x", "-1", "+5", "5 5", "5,5", "4294967296", "0x5", "OK"] {
+            assert_eq!(Status::of(&fields(&[("grpc-status", junk.as_bytes())])), None, "{junk:?}");
+        }
+        assert_eq!(Status::of(&HeaderMap::new()), None);
+        let mut twice = fields(&[("grpc-status", b"0")]);
+        twice.append(GRPC_STATUS, HeaderValue::from_static("7"));
+        assert_eq!(Status::of(&twice), None, "it can be read in two ways");
+        assert_eq!(Status::of(&fields(&[("grpc-message", b"no status")])), None);
+    }
+
+    #[test]
+    fn a_message_is_percent_decoded_and_never_thrown_away() {
+        for (value, message) in [
+            (&b"plain"[..], "plain"),
+            (b"", ""),
+            (b"a%20b", "a b"),
+            (b"caf%C3%A9", "caf\u{e9}"),
+            (b"%0D%0Aset-cookie: x", "\r\nset-cookie: x"),
+            (b"100%", "100%"),
+            (b"%zz%4", "%zz%4"),
+            (b"%2525", "%25"),
+            (b"%FF", "\u{fffd}"),
+            (b"caf\xc3\xa9", "caf\u{e9}"),
+            (b"\xff", "\u{fffd}"),
+        ] {
+            assert_eq!(sent("3", value).message(), message, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn details_have_padding_or_not() {
+        let bytes = b"\x08\x05\x12\x02hi\x1a\x03\x0a\x01x"; // 12 octets, then 11
+        let any = Detail { type_url: "x".to_owned(), value: Vec::new() };
+        for text in ["CAUSAmhpGgMKAXg", "CAUSAmhpGgMKAXg="] {
+            assert_eq!(base64::decode(text.as_bytes()).unwrap(), bytes);
+            assert_eq!(
+                with_details("5", text.as_bytes()).details(),
+                std::slice::from_ref(&any),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn junk_in_details_leaves_the_status() {
+        let contradiction = base64::encode(b"\x08\x06\x1a\x03\x0a\x01x");
+        let broken = base64::encode(b"\x08\x05\x1a\x03\x0a\x01x\x1a\x7f");
+        for junk in ["!", "", "AAAAA", "-_-_", "////", &contradiction, &broken] {
+            let status = with_details("5", junk.as_bytes());
+            assert_eq!(
+                (status.number(), status.message(), status.details().len()),
+                (5, "told", 0),
+                "{junk}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_may_stand_in_the_details_only() {
+        let details = base64::encode(b"\x08\x05\x12\x02hi");
+        let details = details.as_bytes();
+        let quiet = fields(&[("grpc-status", b"5"), ("grpc-status-details-bin", details)]);
+        assert_eq!(Status::of(&quiet).unwrap().message(), "hi");
+        assert_eq!(with_details("5", details).message(), "told");
+    }
+
+    #[test]
+    fn a_delay_is_told_by_retry_info_or_pushback() {
+        let info = |duration: &[u8]| {
+            let info = [&[0x0a, duration.len() as u8], duration].concat();
+            let url = "type.googleapis.com/google.rpc.RetryInfo";
+            Detail { type_url: url.to_owned(), value: info }.retry_delay()
+        };
+        assert_eq!(info(b"\x08\x02"), Some(Duration::from_secs(2)));
+        assert_eq!(info(b"\x10\x05"), Some(Duration::from_nanos(5)));
+        assert_eq!(info(b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), None, "-1 s");
+        assert_eq!(info(b"\x08"), None);
+        assert_eq!(info(b"\x10\x80\x94\xeb\xdc\x03"), None, "10^9 ns");
+        let pushback = |millis: &[u8]| {
+            let pushed = fields(&[("grpc-status", b"14"), ("grpc-retry-pushback-ms", millis)]);
+            Status::of(&pushed).unwrap().retry_after()
+        };
+        assert_eq!(pushback(b"1500"), Some(Duration::from_millis(1_500)));
+        for never in ["-1", "", "x", "99999999999999999999"] {
+            assert_eq!(pushback(never.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn an_answer_of_plain_http_is_a_status() {
+        let status = Status::of_http(StatusCode::NOT_FOUND);
+        assert_eq!(status.code(), GrpcCode::Unimplemented);
+        assert!(status.message().contains("404"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = Status::parse(&bytes);
+            let _ = retry_delay(&bytes);
+            if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+                let mut headers = fields(&[("grpc-status", b"2")]);
+                headers.insert(GRPC_MESSAGE, value.clone());
+                headers.insert(GRPC_DETAILS, value.clone());
+                headers.insert(GRPC_PUSHBACK, value);
+                prop_assert_eq!(Status::of(&headers).unwrap().number(), 2);
+            }
+        }
+
+        #[test]
+        fn any_message_of_tonic_comes_back(message in any::<String>()) {
+            let response = tonic::Status::aborted(&message).into_http::<()>();
+            let status = Status::of(response.headers()).unwrap();
+            prop_assert_eq!(status.message(), &message);
+        }
+    }
 }
