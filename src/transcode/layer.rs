@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use tower_layer::Layer;
 
 use super::{
-    grpc::{ErrorBody, metadata::Metadata},
+    grpc::{ErrorBody, Metadata},
     json::JsonOptions,
     schema::Schema,
     service::Transcode,
@@ -123,7 +123,7 @@ impl TranscodeLayer {
     /// refused with 400.
     #[must_use]
     pub fn path_wins(self) -> Self {
-        self.set(|settings| settings.query.path_wins = true)
+        self.set(|settings| settings.path_wins = true)
     }
 
     /// Sends messages to the service in gzip where that makes them smaller. Default: as they are.

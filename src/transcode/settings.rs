@@ -1,11 +1,16 @@
 //! What a layer was told, and what it does unless told.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use http::HeaderValue;
 
 use super::{
-    grpc::{ErrorBody, timeout},
+    bind::QueryChoices,
+    grpc::{
+        ErrorBody, Metadata,
+        metadata::Allowed,
+        timeout,
+    },
     json::JsonOptions,
     stream::Framing,
 };
@@ -22,7 +27,10 @@ pub(super) struct Settings {
     pub(super) heartbeat: Duration,
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
-    pub(super) query: Query,
+    pub(super) metadata: Allowed,
+    pub(super) query: QueryChoices,
+    /// Over the body, for what both bind.
+    pub(super) path_wins: bool,
     pub(super) reject_unknown: bool,
     pub(super) compress: bool,
     pub(super) clock: Clock,
@@ -56,16 +64,9 @@ impl Timeouts {
     }
 }
 
-/// What to make of query parameters that bind nothing, and of fields that path and body both bind.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Query {
-    pub(super) ignore_unknown: bool,
-    pub(super) ignored: HashSet<Box<str>>,
-    pub(super) path_wins: bool,
-}
-
 impl Default for Settings {
     fn default() -> Self {
+        let allowed = Metadata::new().compile();
         let minute = Duration::from_secs(60);
         Self {
             json: JsonOptions::new(),
@@ -74,7 +75,9 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(15),
             limits: Limits { request: 4 * MIB, message: 4 * MIB, response: 16 * MIB },
             timeouts: Timeouts { unary: minute, told: timeout::value(minute), stream: None },
-            query: Query::default(),
+            metadata: allowed.expect("what passes by default may pass"),
+            query: QueryChoices::default(),
+            path_wins: false,
             reject_unknown: false,
             compress: false,
             clock: Clock::system(),

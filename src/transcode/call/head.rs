@@ -1,5 +1,7 @@
 //! The head of the request that the service gets.
 
+use std::sync::Arc;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri,
 };
@@ -74,7 +76,7 @@ pub(super) fn enter(plan: &Plan, time: &Time, head: &mut Parts) -> Result<(), Re
     head.method = Method::POST;
     head.version = Version::HTTP_2;
     head.uri = uri(&head.uri, plan);
-    head.extensions.insert(MatchedRoute::new(plan.binding().template_text()));
+    head.extensions.insert(MatchedRoute::new(Arc::clone(&plan.binding().pattern)));
     if let Some(deadline) = time.deadline {
         head.extensions.insert(deadline);
     }

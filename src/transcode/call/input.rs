@@ -9,9 +9,12 @@ use crate::{
     rejection::{Reason, Rejection},
     transcode::{
         bind,
-        grpc::frame::{self, Open},
+        fault::Fault,
+        grpc::frame,
+        json::read::Parse,
         rules::RequestBody,
         types::{Form, Kind, Label},
+        wire,
     },
 };
 
@@ -39,8 +42,11 @@ impl Input {
     ///
     /// 400 for what cannot be bound.
     pub(super) fn new(plan: Plan, uri: &Uri) -> Result<Self, Rejection> {
-        let mut bound = Vec::new();
-        bind::head(plan.types(), plan.binding(), uri, &plan.settings.query, &mut bound)?;
+        let (types, binding, mut bound) = (plan.types(), plan.binding(), Vec::new());
+        let (query, choices) = (uri.query().unwrap_or_default(), &plan.settings.query);
+        bind::path(types, binding, uri.path(), &mut bound)
+            .and_then(|()| bind::query(types, binding, query, choices, &mut bound))
+            .map_err(Fault::of_client)?;
         Ok(Self { plan, bound })
     }
 
@@ -72,7 +78,14 @@ impl Input {
     /// Appends the frame of the message of which this is the JSON.
     pub(super) fn json(&self, json: &[u8], out: &mut Vec<u8>) -> Result<(), Rejection> {
         self.frame(out, |out| {
-            bind::body(self.plan.types(), self.plan.binding(), json, self.plan.settings.json, out)
+            let reserved = self.plan.reserved();
+            let options = self.plan.settings.json;
+            let parse = Parse { types: self.plan.types(), options, reserved };
+            let parsed = match self.plan.body_field() {
+                Some(field) => parse.member(field, json, out),
+                None => parse.message(self.plan.method().input, json, out),
+            };
+            parsed.map_err(Fault::of_client)
         })
     }
 
@@ -89,7 +102,7 @@ impl Input {
                 None => http_body::write(media, data, out),
                 Some(field) => {
                     field.tag.put(out);
-                    let open = crate::transcode::wire::Open::new(out);
+                    let open = wire::Open::new(out);
                     http_body::write(media, data, out);
                     open.close(out);
                 }
@@ -105,15 +118,12 @@ impl Input {
     ) -> Result<(), Rejection> {
         let open = frame::open(out);
         let start = out.len();
-        out.extend_from_slice(&self.bound);
         write(out)?;
+        // Behind the body: of what is said twice, the last one holds.
+        out.extend_from_slice(&self.bound);
         if out.len() - start > self.max_message() {
             return Err(too_large());
         }
-        self.close(open, out)
-    }
-
-    fn close(&self, open: Open, out: &mut Vec<u8>) -> Result<(), Rejection> {
         let closed = match self.plan.settings.compress {
             true => open.close_gzip(out),
             false => open.close(out),

@@ -10,7 +10,7 @@ use crate::{
     rejection::Rejection,
     transcode::{
         fault::Fault,
-        json::write::Print,
+        json::{read::Reserved, write::Print},
         rules::{Binding, RequestBody},
         schema::Schema,
         settings::Settings,
@@ -35,7 +35,7 @@ impl Plan {
         method: &HttpMethod,
         path: &str,
     ) -> Option<Self> {
-        let binding = schema.table().find(method, path)?;
+        let binding = schema.table().number(method, path)?;
         Some(Self { schema: Arc::clone(schema), settings: Arc::clone(settings), binding })
     }
 
@@ -65,6 +65,14 @@ impl Plan {
     fn response_field(&self) -> Option<&Field> {
         let output = self.types().message(self.method().output);
         self.binding().response_body.map(|place| &output.fields[place])
+    }
+
+    /// What a body may not set.
+    pub(super) fn reserved(&self) -> &Reserved {
+        match self.settings.path_wins {
+            true => Reserved::nothing(),
+            false => &self.binding().reserved,
+        }
     }
 
     /// How the body of a request with these fields is read.
@@ -119,8 +127,8 @@ impl Plan {
         let (options, limit) = (self.settings.json, self.settings.limits.response);
         let print = Print { types: self.types(), options, limit };
         let output = self.method().output;
-        let printed = match self.response_field() {
-            Some(field) => print.field(output, field, message, out),
+        let printed = match self.binding().response_body {
+            Some(place) => print.member(output, place, message, out),
             None => print.message(output, message, out),
         };
         printed.map_err(Fault::of_upstream)
@@ -129,7 +137,7 @@ impl Plan {
     /// Writes the details of a status that are of a type that the schema has.
     pub(super) fn any(&self, url: &str, value: &[u8], out: &mut Vec<u8>) -> bool {
         let (options, limit) = (self.settings.json, self.settings.limits.response);
-        Print { types: self.types(), options, limit }.any(url, value, out).is_ok()
+        Print { types: self.types(), options, limit }.any(url, value, out)
     }
 
     /// Whether the answer is a stream.
