@@ -6,3 +6,5 @@ mod users;
 
 mod builtin;
 mod native;
+mod rest;
+mod unary;
