@@ -8,3 +8,5 @@ mod builtin;
 mod native;
 mod openapi;
 mod reflection;
+mod rest;
+mod unary;

@@ -3,7 +3,6 @@
 mod base64;
 mod code;
 pub(super) mod frame;
-mod gzip;
 pub(super) mod metadata;
 pub(super) mod render;
 pub(super) mod status;

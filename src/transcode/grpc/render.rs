@@ -14,6 +14,10 @@ use crate::rejection::{Rejection, whole_seconds};
 
 /// What the body of an error says. Its details stand in both: those of a type that is known as ProtoJSON writes an
 /// `Any`, others as `{"@type":"…","value":"<base64>"}`, so that none is lost.
+///
+/// The HTTP status is that of the code: 1 is 499; 3, 9 and 11 are 400; 4 is 504; 5 is 404; 6 and 10 are 409; 7 is 403; 8 is
+/// 429; 12 is 501; 14 is 503; 16 is 401; others are 500. A `RetryInfo` becomes `Retry-After`. A 401 without a
+/// `www-authenticate` among its metadata says `Bearer`, because RFC 9110 §15.5.2 demands a challenge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorBody {
@@ -33,8 +37,7 @@ impl<F: FnMut(&str, &[u8], &mut Vec<u8>) -> bool> WriteAny for F {}
 
 /// The answer that tells the status, with fields of the service's metadata.
 ///
-/// A 401 must have a challenge (RFC 9110 §15.5.2): if the metadata has none, it is `Bearer`, which is how gRPC's call
-/// credentials come. Unless the metadata says otherwise, a delay becomes `Retry-After`, and nobody stores the answer.
+/// A 401 without a challenge gets `Bearer`, which is how gRPC's call credentials come. Unless the metadata says otherwise, a delay becomes `Retry-After`, and nobody stores the answer.
 pub(crate) fn response(
     status: &Status,
     metadata: HeaderMap,
@@ -133,7 +136,7 @@ fn unknown(detail: &Detail, out: &mut Vec<u8>) {
     out.extend_from_slice(br#"{"@type":"#);
     json(out, &detail.type_url);
     out.extend_from_slice(br#","value":"#);
-    json(out, &base64::padded(&detail.value));
+    json(out, base64::padded(&detail.value));
     out.push(b'}');
 }
 

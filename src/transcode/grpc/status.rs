@@ -36,12 +36,13 @@ pub(crate) struct Detail {
 
 impl Status {
     /// What a trailer section says, or a header section of an answer that has nothing else. `None` without a
-    /// `grpc-status`, or with one that is no number: who ends a call so has told nothing.
+    /// `grpc-status`, with several, or with one that is no number: who ends a call so has told nothing.
     ///
     /// The message is percent-decoded; what is no UTF-8 in it is replaced. Details that cannot be read, or that
     /// contradict the status, are passed over.
     pub(crate) fn of(fields: &HeaderMap) -> Option<Self> {
-        let number = number(fields.get(GRPC_STATUS)?.as_bytes())?;
+        let mut values = fields.get_all(GRPC_STATUS).iter();
+        let number = number(values.next()?.as_bytes()).filter(|_| values.next().is_none())?;
         let told = details(fields).filter(|told| told.number == number).unwrap_or_default();
         let message = fields.get(GRPC_MESSAGE).map(|it| percent_decode(it.as_bytes()));
         let message = message.map(|it| it.decode_utf8_lossy().into_owned());
@@ -240,6 +241,9 @@ mod tests {
             assert_eq!(Status::of(&fields(&[("grpc-status", junk.as_bytes())])), None, "{junk:?}");
         }
         assert_eq!(Status::of(&HeaderMap::new()), None);
+        let mut twice = fields(&[("grpc-status", b"0")]);
+        twice.append(GRPC_STATUS, HeaderValue::from_static("7"));
+        assert_eq!(Status::of(&twice), None, "it can be read in two ways");
         assert_eq!(Status::of(&fields(&[("grpc-message", b"no status")])), None);
     }
 
@@ -268,7 +272,11 @@ mod tests {
         let any = Detail { type_url: "x".to_owned(), value: Vec::new() };
         for text in ["CAUSAmhpGgMKAXg", "CAUSAmhpGgMKAXg="] {
             assert_eq!(base64::decode(text.as_bytes()).unwrap(), bytes);
-            assert_eq!(with_details("5", text.as_bytes()).details(), [any.clone()], "{text}");
+            assert_eq!(
+                with_details("5", text.as_bytes()).details(),
+                std::slice::from_ref(&any),
+                "{text}"
+            );
         }
     }
 

@@ -84,7 +84,9 @@ impl<'t> Query<'_, 't> {
         way.messages.push(id);
         for (place, field) in self.components.types.message(id).fields.iter().enumerate() {
             way.fields.push(field);
-            if body != Some(place) && !is_output(field) && !self.is_bound(way) {
+            // Extensions have no names in queries.
+            let named = !field.name.starts_with('[');
+            if named && body != Some(place) && !is_output(field) && !self.is_bound(way) {
                 self.field(field, way);
             }
             way.fields.pop();

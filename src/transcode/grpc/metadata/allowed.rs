@@ -1,128 +1,22 @@
-//! Which header fields become metadata of a call, and which metadata become header fields of the answer.
+//! The lists, applied to header sections in place.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
-use super::base64;
+use super::{
+    super::base64,
+    names::{Names, never},
+};
 use crate::{
-    config_error::{ConfigError, Mistakes},
-    fields::{OwnFields, concerns_this_hop, strip_hop_by_hop},
+    fields::{OwnFields, strip_hop_by_hop},
     rejection::Rejection,
 };
-
-/// Header fields that are passed to the service, and metadata that are passed to the client. All others are dropped.
-///
-/// | | passed by default |
-/// |---|---|
-/// | request | `authorization` (where a layer before has left it), `accept-language`, `x-request-id`, `x-correlation-id`, `traceparent`, `tracestate`, `baggage`, `forwarded`, `x-forwarded-*`, and the identity fields that layers of this crate have set ([`OwnFields`]) |
-/// | response | `x-request-id`, `x-correlation-id`, `traceparent`, `tracestate`, `traceresponse`, `retry-after`, `www-authenticate`, `cache-control`, `etag`, `last-modified`, `vary`, `content-language`, `location`, `ratelimit`, `ratelimit-policy`, `x-ratelimit-*` |
-///
-/// A name that ends with `*` means all that begin so. Cookies pass only if they are named. Never passed, and a mistake
-/// to name: what concerns one connection (`connection`, `te`, …), what describes the content of one message
-/// (`content-type`, `content-length`, `content-encoding`, …), `host`, and `grpc-*`, which is between the layer and the
-/// service.
-///
-/// Metadata whose name ends with `-bin` are base64 on both sides, with or without padding; a request with other text
-/// in one that passes is refused with 400.
-///
-/// ```
-/// use tower_gateway::transcode::Metadata;
-///
-/// let metadata = Metadata::new().request(["x-tenant", "x-acme-*"]).response(["set-cookie"]);
-/// ```
-#[derive(Clone, Debug)]
-pub struct Metadata {
-    request: Vec<String>,
-    response: Vec<String>,
-    all_response: bool,
-}
-
-const REQUEST: [&str; 9] = [
-    "authorization",
-    "accept-language",
-    "x-request-id",
-    "x-correlation-id",
-    "traceparent",
-    "tracestate",
-    "baggage",
-    "forwarded",
-    "x-forwarded-*",
-];
-
-const RESPONSE: [&str; 16] = [
-    "x-request-id",
-    "x-correlation-id",
-    "traceparent",
-    "tracestate",
-    "traceresponse",
-    "retry-after",
-    "www-authenticate",
-    "cache-control",
-    "etag",
-    "last-modified",
-    "vary",
-    "content-language",
-    "location",
-    "ratelimit",
-    "ratelimit-policy",
-    "x-ratelimit-*",
-];
-
-impl Metadata {
-    /// What is passed by default.
-    pub fn new() -> Self {
-        Self {
-            request: REQUEST.map(str::to_owned).into(),
-            response: RESPONSE.map(str::to_owned).into(),
-            all_response: false,
-        }
-    }
-
-    /// Passes these fields to the service too; `x-acme-*` is all that begin with `x-acme-`.
-    ///
-    /// What a client says in them, the service will hear: name none that only a layer of yours should set.
-    #[must_use]
-    pub fn request<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.request.extend(names.into_iter().map(Into::into));
-        self
-    }
-
-    /// Passes these metadata to the client too; `x-acme-*` is all that begin with `x-acme-`.
-    #[must_use]
-    pub fn response<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.response.extend(names.into_iter().map(Into::into));
-        self
-    }
-
-    /// Passes all metadata of the service to the client, but for what never passes. Default: the list.
-    #[must_use]
-    pub fn all_response(mut self) -> Self {
-        self.all_response = true;
-        self
-    }
-
-    /// # Errors
-    ///
-    /// Names that are none, or never pass.
-    pub(crate) fn compile(&self) -> Result<Allowed, ConfigError> {
-        let mut mistakes = Mistakes::of("transcode");
-        let request = Names::parse(&self.request, &mut mistakes);
-        let response = Names::parse(&self.response, &mut mistakes);
-        mistakes.or(Allowed { request, response: Names { all: self.all_response, ..response } })
-    }
-}
-
-impl Default for Metadata {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// The lists, ready to be asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Allowed {
-    request: Names,
-    response: Names,
+    pub(super) request: Names,
+    pub(super) response: Names,
 }
 
 impl Allowed {
@@ -162,61 +56,6 @@ impl Allowed {
     }
 }
 
-/// Names, and beginnings of names.
-#[derive(Clone, Debug, Default)]
-struct Names {
-    exact: Vec<HeaderName>,
-    prefixes: Vec<String>,
-    all: bool,
-}
-
-impl Names {
-    fn parse(names: &[String], mistakes: &mut Mistakes) -> Self {
-        let mut parsed = Self::default();
-        for text in names {
-            let (text, is_prefix) = match text.strip_suffix('*') {
-                Some(prefix) => (prefix, true),
-                None => (text.as_str(), false),
-            };
-            match HeaderName::try_from(text) {
-                Err(_) => mistakes.add(format!("`{text}` is no name of metadata")),
-                Ok(name) if never(&name) => mistakes.add(format!("`{name}` is never passed")),
-                Ok(name) if is_prefix => parsed.prefixes.push(name.as_str().to_owned()),
-                Ok(name) => parsed.exact.push(name),
-            }
-        }
-        parsed
-    }
-
-    fn contain(&self, name: &HeaderName) -> bool {
-        self.all
-            || self.exact.contains(name)
-            || self.prefixes.iter().any(|prefix| name.as_str().starts_with(prefix))
-    }
-}
-
-/// What belongs to one message or one connection, and what the layer and the service say to each other.
-fn never(name: &HeaderName) -> bool {
-    concerns_this_hop(name)
-        || name.as_str().starts_with("grpc-")
-        || matches!(
-            name.as_str(),
-            "accept-encoding"
-                | "accept-ranges"
-                | "content-digest"
-                | "content-encoding"
-                | "content-length"
-                | "content-md5"
-                | "content-range"
-                | "content-type"
-                | "digest"
-                | "expect"
-                | "host"
-                | "repr-digest"
-                | "trailer"
-        )
-}
-
 /// Keeps the fields that `keep` says. The map's memory stays; few fields pass, so they are set aside on the stack.
 fn retain(headers: &mut HeaderMap, keep: impl Fn(&HeaderName) -> bool) {
     if headers.keys().all(&keep) {
@@ -248,7 +87,7 @@ fn is_base64(value: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Metadata, *};
     use proptest::prelude::*;
 
     fn map(fields: &[(&str, &str)]) -> HeaderMap {
@@ -403,26 +242,6 @@ mod tests {
         ]);
         allowed.trailers(&mut headers, trailers);
         assert_eq!(lines(&headers), ["etag: \"1\"", "retry-after: 3", "vary: a", "vary: b"]);
-    }
-
-    #[test]
-    fn every_mistake_is_told() {
-        let metadata = Metadata::new()
-            .request(["x tenant", "*", "", "Grpc-Timeout", "te", "content-type"])
-            .response(["grpc-*", ":path", "ä"]);
-        let error = metadata.compile().unwrap_err();
-        let expected = [
-            "`x tenant` is no name of metadata",
-            "`` is no name of metadata",
-            "`` is no name of metadata",
-            "`grpc-timeout` is never passed",
-            "`te` is never passed",
-            "`content-type` is never passed",
-            "`grpc-` is never passed",
-            "`:path` is no name of metadata",
-            "`ä` is no name of metadata",
-        ];
-        assert_eq!(error.mistakes().collect::<Vec<_>>(), expected);
     }
 
     proptest! {
