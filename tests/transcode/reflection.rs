@@ -15,12 +15,16 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 use tower_gateway::{
+    ConfigError,
     clock::Clock,
-    transcode::reflection::{Reflection, ReflectionError},
+    transcode::{
+        Descriptors, TranscodeLayer,
+        reflection::{Reflection, ReflectionError},
+    },
     upstream::Upstream,
 };
 
-use crate::users::Users;
+use crate::{rest, users::Users};
 
 const USERS: &str = "users.v1.Users";
 
@@ -170,4 +174,21 @@ async fn a_deployment_is_followed() {
     let pool = DescriptorPool::decode(second).unwrap();
     assert!(pool.get_service_by_name("more.v1.More").is_some());
     assert_eq!(refresh.health().last_error, None);
+}
+
+#[tokio::test]
+async fn a_layer_follows_its_server() {
+    let more = "http: {rules: [{selector: users.v1.Users.Ping, get: /ping}]}";
+    let layer = TranscodeLayer::new(Descriptors::from_set(DESCRIPTORS).compile().unwrap());
+    let layer = layer.reject_unknown();
+    let users = rest::users(&layer);
+    assert_eq!(rest::send(&users, rest::get("/ping")).await.status, 404);
+    let handle = layer.handle();
+    let refresh = Reflection::of(v1(DESCRIPTORS)).refresh(move |set| {
+        let schema = Descriptors::from_set(set).service_config(more).compile()?;
+        handle.replace(schema);
+        Ok::<_, ConfigError>(())
+    });
+    refresh.unwrap().tried().await;
+    assert_eq!(rest::send(&users, rest::get("/ping")).await.status, 200);
 }

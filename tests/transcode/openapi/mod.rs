@@ -11,6 +11,8 @@ use prost::Message;
 use serde_json::{Value, json};
 use tower_gateway::transcode::{Descriptors, ErrorBody, JsonOptions, OpenApi, Schema};
 
+use crate::rest::{Answer, get, layer, post, send, with_ada};
+
 /// See `README.md` beside it.
 const OPENAPI: &str = include_str!("schema-2022-10-07.json");
 const USERS: &str = "tests/transcode/openapi/users.json";
@@ -217,4 +219,58 @@ fn bodies_and_streams_have_their_media_types() {
     assert_eq!(batch["content"]["application/json"]["schema"]["type"], "array");
     let error = &document["components"]["responses"]["Error"];
     assert_eq!(media(error), ["application/problem+json"]);
+}
+
+/// The answer of an operation, of this status or any other, validates.
+fn assert_promised(document: &Value, path: &str, method: &str, answer: &Answer) {
+    let responses = &document["paths"][path][method]["responses"];
+    let response = match responses.get(answer.status.as_str()) {
+        Some(response) => response,
+        None => document.pointer("/components/responses/Error").unwrap(),
+    };
+    let media = answer.header("content-type");
+    let mut schema = document.clone(); // for its components
+    schema["allOf"] = json!([response["content"][media]["schema"]]);
+    assert!(schema["allOf"][0].is_object(), "{media} is not promised for {method} {path}");
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mistakes: Vec<_> = validator.iter_errors(&answer.json()).map(|it| it.to_string()).collect();
+    assert_eq!(mistakes, [""; 0], "{answer:?}");
+}
+
+#[tokio::test]
+async fn what_is_answered_was_promised() {
+    let document = document(&api());
+    let users = with_ada(&layer()).await;
+    for (path, target) in [
+        ("/v1/users/{id}", "/v1/users/ada"),
+        ("/v1/users/{id}", "/v1/users/nobody"),
+        ("/v1/users/{id}/avatar", "/v1/users/ada/avatar"),
+        ("/v1/users", "/v1/users?pageSize=1&filter.roles=ROLE_UNSPECIFIED"),
+        ("/v1/users", "/v1/users?pageSize=many"),
+        ("/v1/users", "/v1/users?pageSize=-1"),
+        ("/v1/users:batchGet", "/v1/users:batchGet?ids=ada&ids=ada"),
+        ("/v1/groups/{group}/users", "/v1/groups/1/users"),
+    ] {
+        let answer = send(&users, get(target)).await;
+        assert_promised(&document, path, "get", &answer);
+    }
+    let import = post("/v1/users:import", "{\"user\":{\"displayName\":\"Bo\"}}\n");
+    assert_promised(&document, "/v1/users:import", "post", &send(&users, import).await);
+}
+
+#[test]
+fn each_operation_is_served() {
+    let (schema, document) = (schema(), document(&api()));
+    for (path, method, operation) in operations(&document) {
+        let target: String = path
+            .split('{')
+            .map(|part| part.split_once('}').map_or(part.into(), |it| format!("x{}", it.1)))
+            .collect();
+        let method = method.to_uppercase().parse().unwrap();
+        let called =
+            schema.method_of(&method, &target).unwrap_or_else(|| panic!("{method} {path}"));
+        let name = called.rsplit('/').next().unwrap();
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(id.contains(&format!("_{name}")), "{id} is {called}");
+    }
 }
