@@ -303,6 +303,15 @@ impl Rejection {
         Self::new(Reason::Internal, "The gateway could not handle this request.")
     }
 
+    /// What is said of content that could not be read: what a layer before has said, else 400. It is the client's
+    /// fault, never the upstream's.
+    #[allow(dead_code, reason = "used by the concerns that read content")]
+    pub(crate) fn of_content(error: Box<dyn Error + Send + Sync>) -> Self {
+        Self::find(&*error).cloned().unwrap_or_else(|| {
+            Self::malformed("The request's content is malformed or incomplete.").caused_by(error)
+        })
+    }
+
     /// When to ask again: `Retry-After` in whole seconds, rounded up and at least 1, and gRPC `RetryInfo`.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {

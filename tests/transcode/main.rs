@@ -6,3 +6,7 @@ mod users;
 
 mod builtin;
 mod native;
+mod openapi;
+mod reflection;
+mod rest;
+mod unary;

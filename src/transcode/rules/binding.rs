@@ -1,9 +1,12 @@
 //! One binding: requests of one form, and the method that they call.
 
+use std::sync::Arc;
+
 use http::Method as HttpMethod;
 
 use super::FieldPath;
 use crate::transcode::{
+    json::read::Reserved,
     template::{Decoding, Template},
     types::{
         Field, Label, MessageId, Method, Service, Types,
@@ -25,6 +28,10 @@ pub(crate) struct Binding {
     /// The place of the response's field that is the answer's body; the whole response otherwise.
     pub(crate) response_body: Option<usize>,
     pub(crate) decoding: Decoding,
+    /// The template, as a [`MatchedRoute`](crate::MatchedRoute) tells it.
+    pub(crate) pattern: Arc<str>,
+    /// What the path binds, so that the body may not.
+    pub(crate) reserved: Reserved,
 }
 
 /// What the body of the request is.
@@ -88,8 +95,23 @@ impl Binding {
             field => Some(top_level(types, method.output, "response_body", field).map_err(at)?),
         };
         bound_once(types, method.input, &variables, body).map_err(at)?;
-        let Context { place, decoding, .. } = context;
-        Ok(Self { place, http_method, template, variables, body, response_body, decoding })
+        let mut reserved = Reserved::default();
+        for path in &variables {
+            reserved.bind(path.steps().iter().map(|step| step.field(types).number));
+        }
+        let (place, decoding) = (context.place, context.decoding);
+        let pattern = template.to_string().into();
+        Ok(Self {
+            place,
+            http_method,
+            template,
+            variables,
+            body,
+            response_body,
+            decoding,
+            pattern,
+            reserved,
+        })
     }
 }
 

@@ -38,6 +38,11 @@ impl Table {
         self.matcher.find(method, path).map(|number| &self.bindings[number])
     }
 
+    /// The place of that binding among all.
+    pub(crate) fn number(&self, method: &HttpMethod, path: &str) -> Option<usize> {
+        self.matcher.find(method, path)
+    }
+
     /// The methods, for `Allow`, with which there are bindings for this path; none if there is no binding.
     pub(crate) fn allow(&self, path: &str) -> Option<HeaderValue> {
         self.matcher.allow(path)
