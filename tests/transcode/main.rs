@@ -5,6 +5,10 @@
 mod users;
 
 mod builtin;
+mod download;
+mod failures;
 mod native;
 mod rest;
+mod script;
 mod unary;
+mod upload;
