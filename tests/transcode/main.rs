@@ -5,10 +5,13 @@
 mod users;
 
 mod builtin;
+mod contract;
 mod download;
 mod failures;
+mod metadata;
 mod native;
 mod rest;
 mod script;
+mod time;
 mod unary;
 mod upload;

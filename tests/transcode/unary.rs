@@ -1,14 +1,22 @@
 //! Calls of one message each way.
 
+use std::sync::{Arc, Mutex};
+
+use example_proto::users::v1::users_server::UsersServer;
 use http::{Method, Request};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use serde_json::json;
+use tonic::codec::CompressionEncoding::Gzip;
+use tower::{Layer, Service, service_fn};
 use tower_gateway::{
     test_util::Frames,
-    transcode::{Framing, JsonOptions},
+    transcode::{CallBody, JsonOptions},
 };
 
-use crate::rest::{Content, get, layer, post, send, users, with_ada, with_json};
+use crate::{
+    rest::{Content, get, layer, post, send, users, with_ada, with_json},
+    users::Users,
+};
 
 #[tokio::test]
 async fn a_path_names_the_user() {
@@ -120,7 +128,7 @@ async fn a_media_type_that_is_no_json_is_not_taken() {
 
 #[tokio::test]
 async fn a_body_beyond_the_cap_is_refused_and_not_cut() {
-    let layer = layer().max_request(64).max_message(128).max_response(80);
+    let layer = layer().max_request(64).max_message(128).max_response(110);
     let users = users(&layer);
     let json = |name: usize| format!(r#"{{"displayName":"{}"}}"#, "x".repeat(name));
     let exact = 64 - json(0).len();
@@ -139,7 +147,7 @@ async fn a_body_beyond_the_cap_is_refused_and_not_cut() {
 async fn what_nobody_takes_passes_or_is_told_so() {
     let passed = send(&users(&layer()), get("/v2/else")).await;
     assert!(passed.headers.contains_key("grpc-status") || passed.status == 404, "{passed:?}");
-    let users = users(&layer().reject_unknown().framing(Framing::Sse));
+    let users = users(&layer().reject_unknown());
     send(&users, get("/v2/else")).await.is_problem(404, "");
     let wrong = Request::builder().method(Method::PUT).uri("/v1/users/ada");
     let wrong = send(&users, wrong.body(Content::default()).unwrap()).await;
@@ -148,11 +156,27 @@ async fn what_nobody_takes_passes_or_is_told_so() {
 }
 
 #[tokio::test]
-async fn messages_are_sent_in_gzip_by_choice() {
-    let users = with_ada(&layer().compress_requests()).await;
-    let long = format!(r#"{{"displayName":"{}"}}"#, "x".repeat(10_000));
-    let request = Request::post("/v1/users?id=long").body(Full::from(long)).unwrap();
-    // this server has not been told to take gzip, and says so: the frame was compressed
-    let answer = send(&users, request).await;
-    answer.is_problem(501, "gzip");
+async fn messages_go_in_gzip_both_ways_by_choice() {
+    let server = UsersServer::new(Users::default());
+    let server = server.accept_compressed(Gzip).send_compressed(Gzip);
+    for (layer, compressed) in [(layer(), false), (layer().compress_requests(), true)] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let note = Arc::clone(&seen);
+        let server = server.clone();
+        let users = layer.layer(service_fn(move |request: Request<CallBody<Content>>| {
+            let (mut server, note) = (server.clone(), Arc::clone(&note));
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect().await.unwrap().to_bytes();
+                note.lock().unwrap().push((body[0], body.len()));
+                server.call(Request::from_parts(head, Full::new(body))).await
+            }
+        }));
+        let name = "x".repeat(10_000);
+        let long = post("/v1/users", format!(r#"{{"displayName":"{name}"}}"#));
+        let answer = send(&users, long).await;
+        assert_eq!(answer.json()["displayName"], name);
+        let (flag, length) = seen.lock().unwrap()[0];
+        assert_eq!((flag == 1, length < 1_000), (compressed, compressed));
+    }
 }

@@ -46,7 +46,7 @@ async fn an_array_is_no_stream() {
 #[tokio::test]
 async fn a_line_beyond_the_cap_is_refused() {
     let users = users(&layer().max_message(64));
-    let long = format!("{{\"id\":\"a\"}}\n{{\"id\":\"{}\"}}", "x".repeat(64));
+    let long = format!("{{\"id\":\"{}\"}}", "x".repeat(64));
     send(&users, post("/v1/users:import", long)).await.is_problem(413, "");
 }
 
