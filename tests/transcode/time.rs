@@ -52,10 +52,11 @@ async fn a_stream_ends_when_the_client_said() {
     let users = with_ada(&layer).await;
     let mut request = get("/v1/users:watch");
     request.headers_mut().insert("grpc-timeout", "1M".parse().unwrap());
-    let mut body = users.oneshot(request).await.unwrap().into_body();
+    let mut body = users.clone().oneshot(request).await.unwrap().into_body();
     body.frame().await.unwrap().unwrap();
     time.advance(Duration::from_secs(59));
-    assert!(futures_util::poll!(body.frame()).is_pending(), "not by the bound of other calls");
+    let next = futures_util::poll!(body.frame());
+    assert!(next.is_pending(), "not by the bound of other calls: {next:?}");
     time.advance(Duration::from_secs(1));
     let last = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&last).unwrap()["code"], 4);
