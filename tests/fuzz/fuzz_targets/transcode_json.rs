@@ -10,7 +10,7 @@ use prost_reflect::{
     SerializeOptions,
 };
 use tower_gateway::transcode::{JsonOptions, Schema};
-use tower_gateway_fuzz::protobuf::{compiled, file, printed, same, value_of};
+use tower_gateway_fuzz::protobuf::{compiled, file, has_closed_enum, printed, same, value_of};
 
 const NAME: &str = "fuzz.M0";
 
@@ -24,7 +24,10 @@ fn run(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let message = pool.get_message_by_name(NAME).expect("it is declared");
     let value = value_of(u, &pool, &message, 0)?;
     prints_and_reads(u, &schema, &value)?;
-    spoiled_wire(u, &schema, &message, value.encode_to_vec())?;
+    // A number that a closed enum does not have is an unknown field; prost-reflect takes it for a value.
+    if !has_closed_enum(&pool) {
+        spoiled_wire(u, &schema, &message, value.encode_to_vec())?;
+    }
     let text = printed(&value, &SerializeOptions::new());
     spoiled_json(u, &schema, &pool, text.map(|it| it.to_string()).unwrap_or_default())
 }
@@ -90,6 +93,10 @@ fn spoiled_wire(
     spoil(u, &mut wire)?;
     let ours = schema.to_json(NAME, &wire, JsonOptions::new());
     let theirs = DynamicMessage::decode(message.clone(), wire.as_slice());
+    // To protobuf, and to us, a field that is laid out otherwise is an unknown one; to prost, an error.
+    if theirs.as_ref().is_err_and(|no| no.to_string().contains("invalid wire type")) {
+        return Ok(());
+    }
     let theirs = theirs.ok().and_then(|it| printed(&it, &SerializeOptions::new()));
     match (&ours, &theirs) {
         (Ok(ours), Some(theirs)) => {
