@@ -9,8 +9,11 @@ use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage,
     SerializeOptions,
 };
-use tower_gateway::transcode::{JsonOptions, Schema};
-use tower_gateway_fuzz::protobuf::{compiled, file, has_closed_enum, printed, same, value_of};
+use tower_gateway::{
+    Rejection,
+    transcode::{JsonOptions, Schema},
+};
+use tower_gateway_fuzz::protobuf::{compiled, file, printed, reads_otherwise, same, value_of};
 
 const NAME: &str = "fuzz.M0";
 
@@ -24,8 +27,7 @@ fn run(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let message = pool.get_message_by_name(NAME).expect("it is declared");
     let value = value_of(u, &pool, &message, 0)?;
     prints_and_reads(u, &schema, &value)?;
-    // A number that a closed enum does not have is an unknown field; prost-reflect takes it for a value.
-    if !has_closed_enum(&pool) {
+    if !reads_otherwise(&pool) {
         spoiled_wire(u, &schema, &message, value.encode_to_vec())?;
     }
     let text = printed(&value, &SerializeOptions::new());
@@ -103,11 +105,26 @@ fn spoiled_wire(
             let ours = serde_json::from_slice(ours).expect("what we print is JSON");
             assert!(same(&ours, theirs), "{wire:?}\n{ours}\n{theirs}");
         }
+        // It prints `null` for a Value that has none, and begins to count depth anew in an Any.
+        (Err(no), Some(_)) if tolerated(no) => {}
         (Err(no), Some(theirs)) => panic!("{wire:?}: {no} {:?}\n{theirs}", no.cause()),
+        // It cannot print an empty Any.
+        (Ok(ours), None) if has(ours, b"{}") => {}
         (Ok(ours), None) => panic!("{wire:?}: {}", String::from_utf8_lossy(ours)),
         (Err(_), None) => {}
     }
     Ok(())
+}
+
+fn tolerated(no: &Rejection) -> bool {
+    let cause = no.cause().map(ToString::to_string).unwrap_or_default();
+    ["a google.protobuf.Value that has no value", "more than 100 deep"]
+        .iter()
+        .any(|it| cause.contains(it))
+}
+
+fn has(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|it| it == part)
 }
 
 /// If we take it, so does `prost-reflect`, and reads the same.

@@ -63,7 +63,7 @@ pub fn compiled(file: FileDescriptorProto) -> Option<(DescriptorPool, Vec<u8>)> 
 pub fn has_closed_enum(pool: &DescriptorPool) -> bool {
     let closed = |field: FieldDescriptor| matches!(field.kind(), Kind::Enum(it) if it.parent_file().syntax() == Syntax::Proto2);
     let ours = pool.all_messages().filter(|message| message.package_name() == "fuzz");
-    ours.flat_map(|message| message.fields().collect::<Vec<_>>()).any(closed)
+    ours.flat_map(|message| message.fields().collect::<Vec<_>>()).any(otherwise)
 }
 
 fn enumeration(u: &mut Unstructured<'_>) -> Result<EnumDescriptorProto> {
@@ -391,12 +391,20 @@ pub fn same(one: &serde_json::Value, other: &serde_json::Value) -> bool {
         (J::Array(a), J::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
         }
+        // A field without presence that is -0.0 is set; `prost-reflect` leaves it out.
         (J::Object(a), J::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|it| same(v, it)))
+            let covers = |a: &serde_json::Map<String, J>, b: &serde_json::Map<String, J>| {
+                a.iter().all(|(k, v)| b.get(k).map_or(is_minus_zero(v), |it| same(v, it)))
+            };
+            covers(a, b) && covers(b, a)
         }
         (J::String(name), J::Null) | (J::Null, J::String(name)) => {
             ["NaN", "Infinity", "-Infinity"].contains(&name.as_str())
         }
         (a, b) => a == b,
     }
+}
+
+fn is_minus_zero(value: &serde_json::Value) -> bool {
+    value.as_f64().is_some_and(|it| it == 0.0 && it.is_sign_negative())
 }
