@@ -98,9 +98,15 @@ impl Descriptors {
     /// another, types that nobody declares, rules against those of `google/api/http.proto`, two rules for the same
     /// requests, names of methods and services that do not exist.
     pub fn compile(&self) -> Result<Schema, ConfigError> {
-        let types = Types::compile(&self.sets)?;
         let mut mistakes = Mistakes::of("transcode");
-        let table = Table::compile(&types, &self.sources, &mut mistakes);
-        mistakes.or(Schema::new(types, table))
+        let types = mistakes.note(Types::compile(&self.sets));
+        let schema = types.map(|types| {
+            let table = Table::compile(&types, &self.sources, &mut mistakes);
+            Schema::new(types, table)
+        });
+        if schema.is_none() {
+            self.sources.configs(&mut mistakes); // what is wrong with these can be told without types
+        }
+        mistakes.or(schema).map(|schema| schema.expect("types without mistakes are compiled"))
     }
 }
