@@ -21,7 +21,7 @@ static NOTHING: Reserved = Reserved { bound: false, below: Vec::new() };
 
 impl Reserved {
     /// Nothing.
-    pub(super) fn nothing() -> &'static Self {
+    pub(crate) fn nothing() -> &'static Self {
         &NOTHING
     }
 
