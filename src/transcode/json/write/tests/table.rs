@@ -259,7 +259,8 @@ fn what_is_overridden_must_not_be_broken() {
         (bytes(4, [bytes(1, [0xff]), bytes(1, "a")].concat()), "counts: "),
     ];
     for (wire, place) in cases {
-        let fault = printed(SMALL, &wire).unwrap_err();
+        let disorder = [varint(1, 1), varint(1, 2)].concat(); // so that all is gathered first
+        let fault = printed(SMALL, &[disorder, wire].concat()).unwrap_err();
         assert!(fault.starts_with(place), "{fault}");
     }
     assert!(printed(SMALL, &[count(b"a", 1), count(b"a", 2)].concat()).is_ok());
