@@ -1,7 +1,7 @@
 //! The careful pass: all that a message holds is gathered before it is printed.
 //!
 //! What is gathered are places in the wire bytes, not copies: however messages lie in one another, one value is
-//! held once.
+//! held once. At worst, for a message of nothing but empty elements, that is some 40 bytes for 2.
 
 use smallvec::{SmallVec, smallvec};
 

@@ -252,7 +252,7 @@ fn one_member_is_printed_by_its_value() {
 fn what_is_overridden_must_not_be_broken() {
     let count = |key: &[u8], n| bytes(4, [bytes(1, key), varint(2, n)].concat());
     let cases = [
-        ([bytes(9, [8]), bytes(8, "a")].concat(), "b.number_one: "),
+        ([bytes(9, [8]), bytes(8, "a")].concat(), "b: "),
         ([bytes(8, [0xff]), bytes(8, "a")].concat(), "a: "),
         ([bytes(8, [0xff]), bytes(9, "")].concat(), "a: "),
         ([bytes(11, bytes(2, bytes(2, [0xff]))), bytes(11, "")].concat(), "tree.value.text: "),
