@@ -53,6 +53,20 @@ impl Subject {
         serde_json::to_vec(&message.expect("it is one")).expect("it is printed")
     }
 
+    fn to_wire(&self) -> Vec<u8> {
+        self.schema.to_wire(self.name, &self.json, JsonOptions::new()).expect("it is one")
+    }
+
+    fn dynamic_to_wire(&self) -> Vec<u8> {
+        let mut json = serde_json::Deserializer::from_slice(&self.json);
+        let message = DynamicMessage::deserialize(self.descriptor.clone(), &mut json);
+        message.expect("it is one").encode_to_vec()
+    }
+
+    fn typed_to_wire<T: Message + DeserializeOwned>(&self) -> Vec<u8> {
+        serde_json::from_slice::<T>(&self.json).expect("it is one").encode_to_vec()
+    }
+
     fn typed_to_json<T: Message + Default + Serialize>(&self) -> Vec<u8> {
         let message = T::decode(self.wire.as_slice()).expect("it is one");
         serde_json::to_vec(&message).expect("it is printed")
@@ -72,10 +86,21 @@ fn write<T: Message + Default + Serialize>(subject: &Subject) {
     });
 }
 
+fn read<T: Message + Default + DeserializeOwned>(subject: &Subject) {
+    let dynamic = |wire: &[u8]| DynamicMessage::decode(subject.descriptor.clone(), wire);
+    assert_eq!(dynamic(&subject.to_wire()), dynamic(&subject.wire));
+    subject.report("JSON to wire", |_| drop(black_box(subject.to_wire())));
+    subject.report("JSON to wire, prost-reflect", |_| drop(black_box(subject.dynamic_to_wire())));
+    subject.report("JSON to wire, prost and pbjson", |_| {
+        drop(black_box(subject.typed_to_wire::<T>()));
+    });
+}
+
 fn both<T: Message + Default + Serialize + DeserializeOwned>(subject: &Subject) {
     let (wire, json) = (subject.wire.len(), subject.json.len());
     println!("{}: {wire} bytes on the wire, {json} bytes of JSON", subject.what);
     write::<T>(subject);
+    read::<T>(subject);
     subject.report("the floor: serde_json parses the JSON", |_| {
         let value = serde_json::from_slice::<serde_json::Value>(&subject.json);
         drop(black_box(value));

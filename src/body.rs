@@ -90,7 +90,7 @@ impl<B> Body<B> {
 
 impl Body<std::convert::Infallible> {
     /// The bytes, which are ours.
-    #[cfg_attr(not(feature = "server"), allow(dead_code))]
+    #[allow(dead_code, reason = "used by the concerns that answer in another body")]
     pub(crate) fn into_own(self) -> Bytes {
         match self.kind {
             Kind::Own { bytes } => bytes,

@@ -23,3 +23,6 @@ pub mod authentication {}
 
 #[doc = include_str!("../docs/guides/distributed-rate-limits.md")]
 pub mod distributed_rate_limits {}
+
+#[doc = include_str!("../docs/guides/rest-to-grpc.md")]
+pub mod rest_to_grpc {}

@@ -139,8 +139,8 @@
 //! Nothing is on by default but `tracing` and the signature back end `crypto-aws-lc`; `full` is every concern and host.
 //!
 //! What layers tell each other stands in typed extensions of the request: [`ClientIp`](client_ip::ClientIp),
-//! [`Identity`], [`MatchedRoute`]. Which layer stands where is told in [layer order](docs::layer_order); how it is all
-//! made, in [architecture](docs::architecture).
+//! [`Identity`], [`MatchedRoute`], [`Deadline`]. Which layer stands where is told in [layer order](docs::layer_order);
+//! how it is all made, in [architecture](docs::architecture).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -150,13 +150,18 @@ pub mod body;
 pub mod client_ip;
 pub mod clock;
 mod config_error;
+mod deadline;
 mod event;
 pub mod fields;
 pub mod guard;
 pub mod identity;
 pub mod key;
 mod matched_route;
-#[cfg(any(feature = "route", feature = "require"))]
+#[cfg(any(feature = "route", feature = "require", feature = "transcode"))]
+#[cfg_attr(
+    not(any(feature = "route", feature = "require")),
+    allow(dead_code, reason = "templates are read elsewhere")
+)]
 mod pattern;
 pub mod rejection;
 pub mod reply;
@@ -188,6 +193,19 @@ pub mod upstream;
 mod breaker;
 #[cfg(any(feature = "client", feature = "server"))]
 mod gather;
+#[cfg(any(
+    feature = "jwt",
+    feature = "introspection",
+    feature = "api-key",
+    feature = "signed-url",
+    feature = "require",
+    feature = "transcode"
+))]
+#[cfg_attr(
+    not(all(feature = "jwt", feature = "introspection")),
+    allow(dead_code, reason = "each concern uses a part")
+)]
+mod refreshing;
 
 // Hosts, documentation, and tools for tests.
 pub mod docs;
@@ -200,6 +218,7 @@ pub mod test_util;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 pub use config_error::ConfigError;
+pub use deadline::Deadline;
 pub use identity::Identity;
 pub use matched_route::MatchedRoute;
 pub use rejection::Rejection;

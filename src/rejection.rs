@@ -40,6 +40,8 @@ pub enum Reason {
     ContentTooLarge,
     /// The request target is longer than is taken. 414, `INVALID_ARGUMENT`.
     UriTooLong,
+    /// The content is of a media type or a coding that is not taken. 415, `INVALID_ARGUMENT`.
+    UnsupportedMediaType,
     /// The client expects what is not done here. 417, `INVALID_ARGUMENT`.
     ExpectationFailed,
     /// This host is not served here. 421, `UNIMPLEMENTED`.
@@ -76,6 +78,7 @@ impl Reason {
         Self::RequestTimeout,
         Self::ContentTooLarge,
         Self::UriTooLong,
+        Self::UnsupportedMediaType,
         Self::ExpectationFailed,
         Self::Misdirected,
         Self::RateLimited,
@@ -124,6 +127,12 @@ impl Reason {
             Self::UriTooLong => {
                 Facts("uri-too-long", S::URI_TOO_LONG, G::InvalidArgument, "URI too long")
             }
+            Self::UnsupportedMediaType => Facts(
+                "unsupported-media-type",
+                S::UNSUPPORTED_MEDIA_TYPE,
+                G::InvalidArgument,
+                "Unsupported media type",
+            ),
             Self::ExpectationFailed => Facts(
                 "expectation-failed",
                 S::EXPECTATION_FAILED,
@@ -190,20 +199,29 @@ impl Reason {
     }
 }
 
-/// The gRPC status codes that a rejection can become.
+/// The gRPC status codes. A rejection becomes one of them that says so; services answer with any.
 ///
 /// The numbers are those of the [gRPC status codes](https://grpc.io/docs/guides/status-codes/).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[allow(missing_docs)] // the names are the specification's
 pub enum GrpcCode {
+    Ok = 0,
+    Cancelled = 1,
+    Unknown = 2,
     InvalidArgument = 3,
     DeadlineExceeded = 4,
+    NotFound = 5,
+    AlreadyExists = 6,
     PermissionDenied = 7,
     ResourceExhausted = 8,
+    FailedPrecondition = 9,
+    Aborted = 10,
+    OutOfRange = 11,
     Unimplemented = 12,
     Internal = 13,
     Unavailable = 14,
+    DataLoss = 15,
     Unauthenticated = 16,
 }
 
@@ -262,6 +280,12 @@ impl Rejection {
             .with_header(header::ALLOW, allow)
     }
 
+    /// 415 with the media types that are taken, in the `Accept` field that RFC 9110 §15.5.16 advises.
+    pub fn unsupported_media_type(accept: HeaderValue) -> Self {
+        Self::new(Reason::UnsupportedMediaType, "Content of that media type is not taken here.")
+            .with_header(header::ACCEPT, accept)
+    }
+
     /// 429 / `RESOURCE_EXHAUSTED`: ask again after `retry_after`.
     pub fn rate_limited(retry_after: Duration) -> Self {
         Self::new(Reason::RateLimited, "Too many requests; try again later.")
@@ -277,6 +301,15 @@ impl Rejection {
     /// [`caused_by`](Self::caused_by).
     pub fn internal() -> Self {
         Self::new(Reason::Internal, "The gateway could not handle this request.")
+    }
+
+    /// What is said of content that could not be read: what a layer before has said, else 400. It is the client's
+    /// fault, never the upstream's.
+    #[allow(dead_code, reason = "used by the concerns that read content")]
+    pub(crate) fn of_content(error: Box<dyn Error + Send + Sync>) -> Self {
+        Self::find(&*error).cloned().unwrap_or_else(|| {
+            Self::malformed("The request's content is malformed or incomplete.").caused_by(error)
+        })
     }
 
     /// When to ask again: `Retry-After` in whole seconds, rounded up and at least 1, and gRPC `RetryInfo`.
@@ -372,7 +405,7 @@ impl Rejection {
 }
 
 /// Rounded up, and never the 0 that tells a client to ask again at once.
-fn whole_seconds(duration: Duration) -> u64 {
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     let partial = u64::from(duration.subsec_nanos() > 0);
     duration.as_secs().saturating_add(partial).max(1)
 }
@@ -411,11 +444,22 @@ mod tests {
     }
 
     #[test]
-    fn names_are_unique_and_statuses_are_errors() {
+    fn names_are_unique_and_statuses_are_errors_in_order() {
         for (n, reason) in Reason::ALL.iter().enumerate() {
             assert!(reason.status().is_client_error() || reason.status().is_server_error());
             assert!(Reason::ALL[n + 1..].iter().all(|other| other.name() != reason.name()));
+            assert!(Reason::ALL[n + 1..].iter().all(|other| other.status() > reason.status()));
         }
+    }
+
+    #[test]
+    fn what_is_not_taken_is_told_what_is() {
+        let no = Rejection::unsupported_media_type(HeaderValue::from_static("application/json"));
+        assert_eq!(
+            (no.status(), no.reason().grpc_code()),
+            (415.try_into().unwrap(), GrpcCode::InvalidArgument)
+        );
+        assert_eq!(no.headers()["accept"], "application/json");
     }
 
     #[test]

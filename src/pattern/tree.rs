@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+#[cfg(any(feature = "route", feature = "transcode"))]
+use http::HeaderValue;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
@@ -23,7 +25,7 @@ pub(crate) struct Node {
 pub(crate) struct Leaf(Vec<(Option<Method>, usize)>);
 
 /// A segment as an upstream reads it: to most, `x%3Acancel` is `x:cancel`. No segment gains a slash by this, for a
-/// path with an encoded one is refused before.
+/// path with an encoded one is refused before, or no literal has one.
 fn decoded(segment: &str) -> Cow<'_, [u8]> {
     percent_decode_str(segment).into()
 }
@@ -143,8 +145,20 @@ impl Leaf {
         }
     }
 
-    #[cfg(feature = "route")]
+    #[cfg(any(feature = "route", feature = "transcode"))]
     pub(crate) fn methods<'a>(&'a self, all: &mut Vec<&'a Method>) {
         all.extend(self.0.iter().filter_map(|(method, _)| method.as_ref()));
     }
+}
+
+/// The value of `Allow`: sorted, and with `HEAD` where there is `GET`.
+#[cfg(any(feature = "route", feature = "transcode"))]
+pub(crate) fn allow(mut methods: Vec<&Method>) -> HeaderValue {
+    if methods.contains(&&Method::GET) {
+        methods.push(&Method::HEAD);
+    }
+    methods.sort_unstable_by_key(|method| method.as_str());
+    methods.dedup();
+    let names: Vec<&str> = methods.into_iter().map(Method::as_str).collect();
+    HeaderValue::try_from(names.join(", ")).expect("methods are tokens")
 }

@@ -93,7 +93,7 @@ fn ascii(text: String) -> HeaderValue {
 }
 
 /// `google.rpc.Status { code = 1, message = 2, details = 3 }`.
-fn details(rejection: &Rejection) -> Vec<u8> {
+pub(crate) fn details(rejection: &Rejection) -> Vec<u8> {
     let mut status = Message::default();
     status.uint(1, rejection.reason().grpc_code() as u64);
     status.text(2, rejection.detail());

@@ -33,6 +33,10 @@ use http::{HeaderMap, Method, Response, header};
 
 use crate::{body::Body, guard::Head, rejection::Rejection};
 
+/// The bytes of the `google.rpc.Status` that a rejection is.
+#[cfg(feature = "transcode")]
+pub(crate) use grpc::details as google_rpc_status;
+
 /// The form in which a client understands a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config_error::{ConfigError, Mistakes},
-    pattern::{Captures, Leaf, Node, Pattern, start_of},
+    pattern::{Captures, Leaf, Node, Pattern, allow, start_of},
 };
 
 pub(super) struct Table<S> {
@@ -104,17 +104,6 @@ fn parse(route: &Route) -> Result<(HostPattern, Pattern), String> {
         None => HostPattern::Any,
     };
     Ok((host, Pattern::parse(&route.path, route.prefix)?))
-}
-
-/// The value of `Allow`: sorted, and with `HEAD` where there is `GET`.
-fn allow(mut methods: Vec<&Method>) -> HeaderValue {
-    if methods.contains(&&Method::GET) {
-        methods.push(&Method::HEAD);
-    }
-    methods.sort_unstable_by_key(|method| method.as_str());
-    methods.dedup();
-    let names: Vec<&str> = methods.into_iter().map(Method::as_str).collect();
-    HeaderValue::try_from(names.join(", ")).expect("methods are tokens")
 }
 
 impl fmt::Display for Route {

@@ -10,7 +10,8 @@
 //! | `%c3%a9`, `%20`: any other encoded octet | kept, hexadecimal digits in upper case (§6.2.2.1) |
 //! | `.` and `..` segments, encoded or not | refused |
 //! | `//` | refused |
-//! | `%2F`, `%5C`, `\`, `%00` and other encoded controls | refused |
+//! | `%2F` | refused, or kept by choice |
+//! | `%5C`, `\`, `%00` and other encoded controls | refused |
 //! | `;` and `%3B` (path parameters, which some servers cut off) | refused, or kept by choice |
 //! | a broken escape, an overlong UTF-8 sequence, an octet outside of ASCII | refused |
 //! | the query | kept, byte for byte |

@@ -10,6 +10,7 @@ use super::Ambiguous;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathRules {
     keep_parameters: bool,
+    keep_encoded_slashes: bool,
 }
 
 impl PathRules {
@@ -17,7 +18,14 @@ impl PathRules {
     /// not as Java servers do, which cut parameters off before they match.
     #[must_use]
     pub fn keep_parameters(self) -> Self {
-        Self { keep_parameters: true }
+        Self { keep_parameters: true, ..self }
+    }
+
+    /// Takes `%2F` in paths, and keeps it. Only for upstreams that read it as a part of the segment, as RFC 3986 §2.2
+    /// has it, and match before they decode, as the transcoding layer does.
+    #[must_use]
+    pub fn keep_encoded_slashes(self) -> Self {
+        Self { keep_encoded_slashes: true, ..self }
     }
 
     /// The one form of this path; borrowed when it is in that form already.
@@ -33,7 +41,7 @@ impl PathRules {
             return Err(Ambiguous("The path does not begin with a slash."));
         }
         let decoded = match path.bytes().any(|byte| byte == b'%') {
-            true => decode_unreserved(path)?,
+            true => self.decode_unreserved(path)?,
             false => Cow::Borrowed(path),
         };
         self.check(&decoded)?;
@@ -64,6 +72,40 @@ impl PathRules {
         Ok(())
     }
 
+    /// Decodes unreserved characters and raises the digits of what stays encoded.
+    fn decode_unreserved(self, path: &str) -> Result<Cow<'_, str>, Ambiguous> {
+        let mut out = String::with_capacity(path.len());
+        let mut rest = path;
+        while let Some(at) = rest.find('%') {
+            out.push_str(&rest[..at]);
+            let octet = escaped(&rest.as_bytes()[at..])
+                .ok_or(Ambiguous("The path contains a broken escape."))?;
+            match octet {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    out.push(octet.into());
+                }
+                b'/' if self.keep_encoded_slashes => out.push_str("%2F"),
+                b'/' | b'\\' => {
+                    return Err(Ambiguous("The path contains an encoded slash or backslash."));
+                }
+                b';' => out.push(';'), // judged like a plain one
+                0..=0x1f | 0x7f => {
+                    return Err(Ambiguous("The path contains an encoded control character."));
+                }
+                _ if is_overlong(octet, escaped(&rest.as_bytes()[at + 3..])) => {
+                    return Err(Ambiguous("The path contains an overlong UTF-8 sequence."));
+                }
+                _ => {
+                    out.push('%');
+                    out.push_str(&rest[at + 1..at + 3].to_ascii_uppercase());
+                }
+            }
+            rest = &rest[at + 3..];
+        }
+        out.push_str(rest);
+        Ok(if out == path { Cow::Borrowed(path) } else { Cow::Owned(out) })
+    }
+
     /// What may not stand in a path after decoding.
     fn check(self, path: &str) -> Result<(), Ambiguous> {
         // The usual path: nothing but unreserved characters, and segments that begin with one that is no dot.
@@ -86,7 +128,7 @@ impl PathRules {
         let mut segments = path.as_bytes().split(|byte| *byte == b'/').skip(1).peekable();
         while let Some(segment) = segments.next() {
             let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
-            if matches!(name, b"." | b"..") {
+            if has_dot_segment(segment) {
                 return Err(Ambiguous("The path contains a dot segment."));
             }
             if name.is_empty() && (segments.peek().is_some() || !segment.is_empty()) {
@@ -97,45 +139,23 @@ impl PathRules {
     }
 }
 
+/// Whether it is a dot segment, parameters aside, or would have one if its encoded slashes were decoded.
+fn has_dot_segment(segment: &[u8]) -> bool {
+    let mut start = 0;
+    let encoded = segment.windows(3).enumerate().filter(|(_, it)| *it == b"%2F").map(|(at, _)| at);
+    encoded.chain([segment.len()]).any(|end| {
+        let piece = segment[start..end].split(|byte| *byte == b';').next();
+        start = end + 3;
+        matches!(piece, Some(b"." | b".."))
+    })
+}
+
 fn is_plain(pair: &[u8]) -> bool {
     !matches!(pair, [b'/', b'/' | b'.'])
 }
 
 fn is_plain_octet(octet: u8) -> bool {
     matches!(octet, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/')
-}
-
-/// Decodes unreserved characters and raises the digits of what stays encoded.
-fn decode_unreserved(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
-    let mut out = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        let octet = escaped(&rest.as_bytes()[at..])
-            .ok_or(Ambiguous("The path contains a broken escape."))?;
-        match octet {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(octet.into());
-            }
-            b'/' | b'\\' => {
-                return Err(Ambiguous("The path contains an encoded slash or backslash."));
-            }
-            b';' => out.push(';'), // judged like a plain one
-            0..=0x1f | 0x7f => {
-                return Err(Ambiguous("The path contains an encoded control character."));
-            }
-            _ if is_overlong(octet, escaped(&rest.as_bytes()[at + 3..])) => {
-                return Err(Ambiguous("The path contains an overlong UTF-8 sequence."));
-            }
-            _ => {
-                out.push('%');
-                out.push_str(&rest[at + 1..at + 3].to_ascii_uppercase());
-            }
-        }
-        rest = &rest[at + 3..];
-    }
-    out.push_str(rest);
-    Ok(if out == path { Cow::Borrowed(path) } else { Cow::Owned(out) })
 }
 
 /// The octet of the escape at the start of `text`.
@@ -241,6 +261,24 @@ mod tests {
     }
 
     #[test]
+    fn encoded_slashes_can_be_kept_and_never_make_a_segment() {
+        let rules = PathRules::default().keep_encoded_slashes();
+        assert_eq!(rules.canonical("/a%2fb/%2F").unwrap(), "/a%2Fb/%2F");
+        for path in ["/a%5cb", "/..%2fb", "/a%2f%2e%2e", "/a%2F.%2Fb", "/a%2fb//", "/a%2f..;x"] {
+            assert!(rules.canonical(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_hides_nothing_together_either() {
+        let rules = PathRules::default().keep_encoded_slashes().keep_parameters();
+        for path in ["/a;x%2f..", "/a%2f..;x", "/a;x%2f..;y/b"] {
+            assert!(rules.canonical(path).is_err(), "{path}");
+        }
+        assert_eq!(rules.canonical("/a;x%2fy").unwrap(), "/a;x%2Fy");
+    }
+
+    #[test]
     fn the_query_is_kept_byte_for_byte() {
         let mut request = Request::get("http://h/%61?x=%61;//..&y").body(()).unwrap();
         PathRules::default().normalize(&mut request).unwrap();
@@ -250,7 +288,8 @@ mod tests {
     proptest! {
         #[test]
         fn normalising_twice_is_normalising_once(path in "/([a-z.;/\\\\]|%[0-9a-fA-F]{2}|%){0,12}") {
-            for rules in [PathRules::default(), PathRules::default().keep_parameters()] {
+            let rules = PathRules::default();
+            for rules in [rules, rules.keep_parameters(), rules.keep_encoded_slashes()] {
                 if let Ok(once) = rules.canonical(&path) {
                     prop_assert_eq!(rules.canonical(&once).unwrap(), once.clone());
                     let decoded = percent_encoding::percent_decode_str(&once).collect::<Vec<u8>>();

@@ -2,13 +2,17 @@
 
 use std::{fmt, sync::Arc};
 
+use http::Method;
+
 use super::{
+    descriptors::Descriptors,
     fault::Fault,
     json::{
         JsonOptions,
         read::{Parse, Reserved},
         write::Print,
     },
+    rules::Table,
     types::{MessageId, Types},
 };
 use crate::{config_error::ConfigError, rejection::Rejection};
@@ -35,6 +39,7 @@ use crate::{config_error::ConfigError, rejection::Rejection};
 #[derive(Clone)]
 pub struct Schema {
     types: Arc<Types>,
+    table: Arc<Table>,
 }
 
 impl Schema {
@@ -44,7 +49,26 @@ impl Schema {
     ///
     /// As [`Descriptors::compile`](super::Descriptors::compile).
     pub fn from_descriptor_set(bytes: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        Ok(Self { types: Arc::new(Types::compile(&[bytes])?) })
+        Descriptors::from_set(bytes).compile()
+    }
+
+    pub(super) fn new(types: Types, table: Table) -> Self {
+        Self { types: Arc::new(types), table: Arc::new(table) }
+    }
+
+    pub(super) fn types(&self) -> &Types {
+        &self.types
+    }
+
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The gRPC method that a REST request calls, `/users.v1.Users/GetUser`, by the request's method and the path of
+    /// its URI, still encoded; none if it calls none. For whoever decides by method before the request is
+    /// transcoded.
+    pub fn method_of(&self, method: &Method, path: &str) -> Option<&str> {
+        self.table.find(method, path).map(|binding| binding.method(&self.types).path.as_str())
     }
 
     /// The wire bytes of a message that is written in JSON. `message` is its full name: `users.v1.User`.

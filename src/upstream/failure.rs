@@ -1,7 +1,5 @@
 //! What the client is told when the upstream fails, and whose fault it is.
 
-use std::error::Error;
-
 use crate::{
     client::{ClientError, ClientErrorKind as Kind},
     rejection::{Reason, Rejection},
@@ -10,7 +8,7 @@ use crate::{
 /// The refusal for an exchange that did not come to a response.
 pub(super) fn rejection(error: ClientError) -> Rejection {
     let (reason, detail) = match error.kind() {
-        Kind::RequestBody => return of_the_body(error),
+        Kind::RequestBody => return Rejection::of_content(error.into()),
         Kind::RequestStalled => (Reason::RequestTimeout, "The request's content stopped coming."),
         Kind::ConnectTimeout | Kind::FirstByteTimeout | Kind::IdleTimeout | Kind::TotalTimeout => {
             (Reason::GatewayTimeout, "The upstream did not answer in time.")
@@ -21,16 +19,4 @@ pub(super) fn rejection(error: ClientError) -> Rejection {
         Kind::Request => (Reason::Internal, "The request cannot be forwarded."),
     };
     Rejection::new(reason, detail).caused_by(error)
-}
-
-/// The client's fault, never the upstream's: what a layer said of the body, else that it is malformed.
-fn of_the_body(error: ClientError) -> Rejection {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(rejection) = cause.downcast_ref::<Rejection>() {
-            return rejection.clone();
-        }
-        source = cause.source();
-    }
-    Rejection::malformed("The request's content is malformed or incomplete.").caused_by(error)
 }

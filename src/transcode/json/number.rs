@@ -125,6 +125,10 @@ pub(crate) fn float(text: &str) -> Result<f32, Bad> {
     if value.is_finite() { Ok(value) } else { Err(Bad::Range) }
 }
 
+pub(crate) fn is_number(text: &str) -> bool {
+    Parts::of(text.as_bytes()).is_some()
+}
+
 /// A number by the grammar of RFC 8259 §6.
 struct Parts<'a> {
     negative: bool,

@@ -83,8 +83,10 @@ fn quality(parameters: &str) -> Option<u16> {
 /// `qvalue` of RFC 9110 §12.4.2: `0`, `1`, and up to three decimals.
 fn thousandths(value: &str) -> Option<u16> {
     let (whole, decimals) = value.split_once('.').unwrap_or((value, ""));
-    let digits = decimals.len() <= 3 && decimals.bytes().all(|it| it.is_ascii_digit());
-    let decimals: u16 = format!("{decimals:0<3}").parse().ok().filter(|_| digits)?;
+    let places = [100, 10, 1];
+    let digits = decimals.bytes().map(|it| it.is_ascii_digit().then(|| u16::from(it - b'0')));
+    let digits = digits.zip(places).map(|(digit, place)| Some(digit? * place));
+    let decimals = digits.sum::<Option<u16>>().filter(|_| decimals.len() <= places.len())?;
     match whole {
         "0" => Some(decimals),
         "1" if decimals == 0 => Some(1000),

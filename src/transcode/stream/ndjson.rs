@@ -11,7 +11,10 @@
 use bytes::{Buf, Bytes};
 use memchr::memchr;
 
-use crate::rejection::{Reason, Rejection};
+use crate::{
+    rejection::{Reason, Rejection},
+    transcode::chunk::join,
+};
 
 /// A line is longer than the cap. 413.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +50,9 @@ impl Lines {
 
     /// The next chunk. If lines are left in the one before, both are joined, which copies.
     pub(crate) fn push(&mut self, chunk: Bytes) {
-        self.chunk = match self.chunk.is_empty() {
-            _ if self.failed => return,
-            true => chunk,
-            false => [&self.chunk[..], &chunk[..]].concat().into(),
-        };
+        if !self.failed {
+            self.chunk = join(&self.chunk, chunk);
+        }
     }
 
     /// The next line that has its end. After a fault there is none.

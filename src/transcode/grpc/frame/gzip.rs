@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use bytes::Bytes;
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 
-use super::frame::FrameFault;
+use super::FrameFault;
 
 /// One member and nothing behind it. Stops at the cap, however much more there is: 1 MB of zeros is 1 KB of gzip.
 pub(super) fn inflate(message: &[u8], cap: usize) -> Result<Bytes, FrameFault> {

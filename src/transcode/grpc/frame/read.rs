@@ -1,148 +1,9 @@
-//! The frames of gRPC: a flag, a length in four bytes, a message.
-//!
-//! Written in place, behind five bytes that are kept free, so that a message is never copied. Read from chunks that
-//! may be cut anywhere; a message that lies in one chunk is a slice of it. What a frame may not be: larger than the
-//! cap (refused by its prefix, before anything is kept), compressed in a way that nobody announced, or flagged as
-//! what it is not. The length is believed only as its bytes arrive: a prefix alone costs no memory.
-//!
-//! See "Length-Prefixed-Message" in
-//! [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
-
-use std::fmt;
+//! Frames, read.
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderName};
 
-use super::gzip;
-use crate::rejection::{Reason, Rejection};
-
-pub(crate) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-
-/// The flag and the length.
-const PREFIX: usize = 5;
-
-/// A frame that is being written: its prefix is free, its message comes next.
-#[derive(Debug)]
-#[must_use = "a frame has no prefix until it is closed"]
-pub(crate) struct Open(usize);
-
-/// Keeps the prefix of a frame free at the end of `out`, which may hold frames already.
-pub(crate) fn open(out: &mut Vec<u8>) -> Open {
-    let start = out.len();
-    out.extend_from_slice(&[0; PREFIX]);
-    Open(start)
-}
-
-impl Open {
-    /// Writes the prefix of a message as it is.
-    ///
-    /// # Errors
-    ///
-    /// The message has more than 4 GiB, which no prefix can say.
-    pub(crate) fn close(self, out: &mut Vec<u8>) -> Result<(), TooLong> {
-        self.seal(out, 0)
-    }
-
-    /// Writes the prefix of a message, deflated if that makes it smaller.
-    ///
-    /// # Errors
-    ///
-    /// As for [`close`](Self::close).
-    pub(crate) fn close_gzip(self, out: &mut Vec<u8>) -> Result<(), TooLong> {
-        let start = self.0 + PREFIX;
-        let message = out.get(start..).unwrap_or_default();
-        match gzip::deflate(message) {
-            Some(deflated) => {
-                out.truncate(start);
-                out.extend_from_slice(&deflated);
-                self.seal(out, 1)
-            }
-            None => self.seal(out, 0),
-        }
-    }
-
-    fn seal(self, out: &mut [u8], flag: u8) -> Result<(), TooLong> {
-        let frame = out.get_mut(self.0..).unwrap_or_default();
-        let length = u32::try_from(frame.len().saturating_sub(PREFIX)).map_err(|_| TooLong)?;
-        if let Some((prefix, _)) = frame.split_first_chunk_mut::<PREFIX>() {
-            let [a, b, c, d] = length.to_be_bytes();
-            *prefix = [flag, a, b, c, d];
-        }
-        Ok(())
-    }
-}
-
-/// A message of more than 4 GiB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
-
-/// What `grpc-encoding` announces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    /// Nothing, or `identity`.
-    #[default]
-    Identity,
-    Gzip,
-    /// What is not understood here. Messages that are not compressed may come all the same.
-    Other,
-}
-
-impl Encoding {
-    /// Of messages in a body with these header fields.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let mut values = headers.get_all(GRPC_ENCODING).iter().map(|value| value.as_bytes());
-        match (values.next(), values.next()) {
-            (None | Some(b"identity"), None) => Self::Identity,
-            (Some(b"gzip"), None) => Self::Gzip,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// Why a body is no sequence of frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FrameFault {
-    /// Flags other than 0 and 1.
-    Flag,
-    /// More than the cap, on the wire or inflated.
-    TooLarge,
-    /// Compressed, and no `grpc-encoding` said so.
-    Unannounced,
-    /// Compressed in a way that is not understood here.
-    UnknownEncoding,
-    /// Said to be gzip, and is not one whole member.
-    BadGzip,
-    /// The body ended within a frame.
-    Truncated,
-}
-
-impl FrameFault {
-    const fn detail(self) -> &'static str {
-        match self {
-            Self::Flag => "The service sent a frame with unknown flags.",
-            Self::TooLarge => "The service sent a message that is larger than is taken.",
-            Self::Unannounced => "The service sent a compressed message without an encoding.",
-            Self::UnknownEncoding => "The service sent a message in an encoding nobody accepted.",
-            Self::BadGzip => "The service sent a message that cannot be inflated.",
-            Self::Truncated => "The service ended its answer within a message.",
-        }
-    }
-}
-
-impl fmt::Display for FrameFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.detail())
-    }
-}
-
-impl std::error::Error for FrameFault {}
-
-/// 502: frames are read from services only.
-impl From<FrameFault> for Rejection {
-    fn from(fault: FrameFault) -> Self {
-        Self::new(Reason::BadGateway, fault.detail())
-    }
-}
+use super::{Encoding, FrameFault, PREFIX, gzip};
+use crate::transcode::chunk::join;
 
 /// Reads frames from chunks. Give it a chunk, take messages until there is none, give it the next; at the end ask
 /// whether it was the end.
@@ -178,11 +39,9 @@ impl Frames {
 
     /// The next chunk. If messages are left in the one before, both are joined, which copies.
     pub(crate) fn push(&mut self, chunk: Bytes) {
-        self.chunk = match self.state {
-            State::Failed(_) => return,
-            _ if self.chunk.is_empty() => chunk,
-            _ => [&self.chunk[..], &chunk[..]].concat().into(),
-        };
+        if !matches!(self.state, State::Failed(_)) {
+            self.chunk = join(&self.chunk, chunk);
+        }
     }
 
     /// The next message that is there as a whole. After a fault there is none.
@@ -307,35 +166,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
-        let mut out = Vec::new();
-        for message in [&b"one"[..], b"", b"three"] {
-            let open = open(&mut out);
-            out.extend_from_slice(message);
-            open.close(&mut out).unwrap();
-        }
-        assert_eq!(&out[..8], b"\0\0\0\0\x03one");
-        let (messages, end) = read(Encoding::Identity, 5, [&out[..]]);
-        assert_eq!(messages, [&b"one"[..], b"", b"three"]);
-        assert_eq!(end, Ok(()));
-    }
-
-    #[test]
-    fn a_message_is_deflated_if_that_is_smaller() {
-        let mut out = Vec::new();
-        for message in [&[b'a'; 1000][..], b"short"] {
-            let open = open(&mut out);
-            out.extend_from_slice(message);
-            open.close_gzip(&mut out).unwrap();
-        }
-        assert!(out.len() < 100);
-        assert_eq!((out[0], out[out.len() - 10]), (1, 0));
-        let (messages, end) = read(Encoding::Gzip, 1000, [&out[..]]);
-        assert_eq!(messages, [&[b'a'; 1000][..], b"short"]);
-        assert_eq!(end, Ok(()));
-    }
-
-    #[test]
     fn a_frame_is_what_it_says_to_be() {
         let plain = frame(0, b"abc");
         assert_eq!(fault(Encoding::Identity, &frame(1, b"abc")), FrameFault::Unannounced);
@@ -405,6 +235,23 @@ mod tests {
         }
     }
 
+    /// The start of what GNU gzip writes of a file `m`: flags say that its name follows (RFC 1952 §2.3.1).
+    const GNU: &[u8] = b"\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\x03m\x00";
+
+    #[test]
+    fn a_compressed_message_may_be_cut_anywhere() {
+        let message = b"a message, a message, a message".repeat(3);
+        let deflated = gzip::deflate(&message).unwrap();
+        // The same under a header with a file's name, as GNU gzip writes it.
+        let named = [GNU, &deflated[10..]].concat();
+        let body = [frame(1, &deflated), frame(0, b"plain"), frame(1, &named)].concat();
+        for size in 1..=body.len() {
+            let (messages, end) = read(Encoding::Gzip, 100, body.chunks(size));
+            assert_eq!(messages, [&message[..], b"plain", &message], "{size}");
+            assert_eq!(end, Ok(()));
+        }
+    }
+
     #[test]
     fn after_a_fault_there_is_nothing() {
         let mut frames = Frames::new(Encoding::Identity, 3);
@@ -414,23 +261,6 @@ mod tests {
         frames.push(frame(0, b"abc").into());
         assert_eq!(frames.next(), None);
         assert_eq!(frames.end(), Err(FrameFault::Flag));
-    }
-
-    #[test]
-    fn the_encoding_is_announced_once() {
-        let of = |values: &[&str]| {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append(GRPC_ENCODING, value.parse().unwrap());
-            }
-            Encoding::of(&headers)
-        };
-        assert_eq!(of(&[]), Encoding::Identity);
-        assert_eq!(of(&["identity"]), Encoding::Identity);
-        assert_eq!(of(&["gzip"]), Encoding::Gzip);
-        for other in [&["zstd"][..], &["gzip, gzip"], &["gzip", "gzip"], &[""]] {
-            assert_eq!(of(other), Encoding::Other, "{other:?}");
-        }
     }
 
     proptest! {

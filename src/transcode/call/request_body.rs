@@ -1,0 +1,121 @@
+//! The request body that the inner service reads.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::upload::Upload;
+use crate::BoxError;
+
+pin_project! {
+    /// The request body that a service behind a [`TranscodeLayer`](crate::transcode::TranscodeLayer) reads: the
+    /// client's, untouched; or one message; or messages that are made of the client's body while they are read.
+    pub struct CallBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    enum Kind<B> {
+        Passed { #[pin] body: B },
+        Message { frame: Bytes },
+        Stream { #[pin] body: B, upload: Box<Upload> },
+    }
+}
+
+impl<B> CallBody<B> {
+    pub(in crate::transcode) fn passed(body: B) -> Self {
+        Self { kind: Kind::Passed { body } }
+    }
+
+    pub(super) fn message(frame: impl Into<Bytes>) -> Self {
+        Self { kind: Kind::Message { frame: frame.into() } }
+    }
+
+    pub(super) fn stream(body: B, upload: Upload) -> Self {
+        Self { kind: Kind::Stream { body, upload: Box::new(upload) } }
+    }
+}
+
+impl<B> Body for CallBody<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.project().kind.project() {
+            KindProj::Passed { body } => body.poll_frame(cx).map_err(Into::into),
+            KindProj::Message { frame } if frame.is_empty() => Poll::Ready(None),
+            KindProj::Message { frame } => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(frame)))))
+            }
+            KindProj::Stream { body, upload } => {
+                let next = ready!(poll_upload(body, upload, cx));
+                Poll::Ready(next.map(|frame| frame.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Passed { body } => body.is_end_stream(),
+            Kind::Message { frame } => frame.is_empty(),
+            Kind::Stream { upload, .. } => upload.is_over(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Passed { body } => body.size_hint(),
+            Kind::Message { frame } => SizeHint::with_exact(frame.len() as u64),
+            Kind::Stream { .. } => SizeHint::default(),
+        }
+    }
+}
+
+/// Reads no more of the client's body than the next messages need. Its trailers mean nothing here.
+fn poll_upload<B>(
+    mut body: Pin<&mut B>,
+    upload: &mut Upload,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, BoxError>>>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    loop {
+        if let Some(frames) = upload.next() {
+            return Poll::Ready(Some(frames));
+        }
+        if upload.is_over() {
+            return Poll::Ready(None);
+        }
+        match ready!(body.as_mut().poll_frame(cx)) {
+            Some(Ok(frame)) => upload.push(frame.into_data().unwrap_or_default()),
+            Some(Err(error)) => return Poll::Ready(Some(Err(upload.broken(error.into())))),
+            None => upload.end(),
+        }
+    }
+}
+
+impl<B> fmt::Debug for CallBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Passed { .. } => "CallBody::Passed",
+            Kind::Message { .. } => "CallBody::Message",
+            Kind::Stream { .. } => "CallBody::Stream",
+        })
+    }
+}
