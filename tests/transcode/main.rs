@@ -5,8 +5,15 @@
 mod users;
 
 mod builtin;
+mod contract;
+mod download;
+mod failures;
+mod metadata;
 mod native;
 mod openapi;
 mod reflection;
 mod rest;
+mod script;
+mod time;
 mod unary;
+mod upload;

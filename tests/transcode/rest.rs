@@ -1,15 +1,20 @@
 //! A client of REST, and the users service behind the layer.
 
-use std::{convert::Infallible, fmt::Debug};
+use std::{
+    convert::Infallible,
+    fmt::Debug,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use example_proto::users::v1::users_server::UsersServer;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body::Body;
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 use tower::{Layer, Service, ServiceExt};
-use tower_gateway::transcode::{CallBody, Transcode, TranscodeLayer};
+use tower_gateway::transcode::{Transcode, TranscodeLayer};
 
 use crate::users::Users;
 
@@ -101,4 +106,19 @@ where
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer { status: head.status, headers: head.headers, body }
+}
+
+/// A body that does not say how long it is.
+pub struct Unsized<B>(pub B);
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Unsized<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
 }

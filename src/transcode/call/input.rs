@@ -111,7 +111,21 @@ impl Input {
         })
     }
 
+    /// Appends a frame, or nothing.
     fn frame(
+        &self,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Rejection>,
+    ) -> Result<(), Rejection> {
+        let start = out.len();
+        let written = self.try_frame(out, write);
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written
+    }
+
+    fn try_frame(
         &self,
         out: &mut Vec<u8>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), Rejection>,

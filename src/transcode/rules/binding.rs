@@ -28,7 +28,7 @@ pub(crate) struct Binding {
     /// The place of the response's field that is the answer's body; the whole response otherwise.
     pub(crate) response_body: Option<usize>,
     pub(crate) decoding: Decoding,
-    /// The template, as a [`MatchedRoute`](crate::MatchedRoute) tells it.
+    /// The template as it was written: what a [`MatchedRoute`](crate::MatchedRoute) tells.
     pub(crate) pattern: Arc<str>,
     /// What the path binds, so that the body may not.
     pub(crate) reserved: Reserved,
@@ -100,7 +100,7 @@ impl Binding {
             reserved.bind(path.steps().iter().map(|step| step.field(types).number));
         }
         let (place, decoding) = (context.place, context.decoding);
-        let pattern = template.to_string().into();
+        let pattern = text.into();
         Ok(Self {
             place,
             http_method,
