@@ -17,6 +17,7 @@ pub struct Cost {
 
 impl Cost {
     /// What it costs more than that.
+    #[allow(dead_code, reason = "not every bench takes something off")]
     pub fn beyond(self, other: Self) -> Self {
         Self { nanos: self.nanos - other.nanos, allocations: self.allocations - other.allocations }
     }

@@ -11,6 +11,7 @@ mod grpc;
 mod json;
 mod layer;
 mod rules;
+mod mask;
 mod schema;
 mod service;
 mod settings;

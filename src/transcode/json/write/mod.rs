@@ -67,7 +67,7 @@ impl Print<'_> {
         print: impl Fn(&mut Pass<'w, '_>) -> Result<(), Stop>,
     ) -> Result<(), Fault> {
         let (start, cap) = (out.len(), out.len().saturating_add(self.limit));
-        let mut pass = |careful, out: &mut Vec<u8>| {
+        let pass = |careful, out: &mut Vec<u8>| {
             let mut pass =
                 Pass { types: self.types, options: self.options, careful, cap, out: &mut *out };
             let result = print(&mut pass).and_then(|()| pass.check());

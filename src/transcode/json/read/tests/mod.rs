@@ -1,5 +1,7 @@
+mod differential;
 mod forms;
 mod hostile;
+mod random;
 mod rich;
 
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
