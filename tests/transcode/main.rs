@@ -5,9 +5,11 @@
 mod users;
 
 mod builtin;
+mod cancel;
 mod contract;
 mod download;
 mod failures;
+mod hosts;
 mod metadata;
 mod native;
 mod rest;
