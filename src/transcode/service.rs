@@ -86,7 +86,9 @@ where
                 let origin = Origin::of(&request);
                 origin.tell(&rejection);
                 let errors = self.settings.errors;
-                return TranscodeFuture::refused(origin.refusal(rejection, errors, |_, _, _| false));
+                return TranscodeFuture::refused(
+                    origin.refusal(rejection, errors, |_, _, _| false),
+                );
             }
             Way::Call(plan) => Call::new(plan, &request),
         };

@@ -6,11 +6,7 @@ use http::HeaderValue;
 
 use super::{
     bind::QueryChoices,
-    grpc::{
-        ErrorBody, Metadata,
-        metadata::Allowed,
-        timeout,
-    },
+    grpc::{ErrorBody, Metadata, metadata::Allowed, timeout},
     json::JsonOptions,
     stream::Framing,
 };

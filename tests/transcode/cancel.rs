@@ -2,12 +2,13 @@
 
 use std::{
     convert::Infallible,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
@@ -18,7 +19,7 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 use tower::{Layer, ServiceExt};
-use tower_gateway::upstream::Upstream;
+use tower_gateway::{clock::Clock, upstream::Upstream};
 
 use crate::{
     rest::{Content, get, layer},
@@ -90,7 +91,11 @@ async fn origin() -> (Upstream, UnboundedReceiver<()>) {
 
 /// Fails rather than hangs; nothing here depends on how long it takes.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future).await.expect("in bounded time")
+    let over = Clock::system().sleep(Duration::from_secs(20));
+    match select(pin!(future), pin!(over)).await {
+        Either::Left((output, _)) => output,
+        Either::Right(_) => panic!("it is late"),
+    }
 }
 
 #[tokio::test]

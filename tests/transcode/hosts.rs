@@ -37,10 +37,8 @@ fn server() -> UsersServer<Users> {
 /// A tonic server that speaks REST too.
 async fn tonic() -> SocketAddr {
     let (listener, addr) = listen().await;
-    let server = tonic::transport::Server::builder()
-        .accept_http1(true)
-        .layer(layer())
-        .add_service(server());
+    let server =
+        tonic::transport::Server::builder().accept_http1(true).layer(layer()).add_service(server());
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     addr
 }

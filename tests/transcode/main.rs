@@ -14,6 +14,7 @@ mod metadata;
 mod native;
 mod rest;
 mod script;
+mod swap;
 mod time;
 mod unary;
 mod upload;

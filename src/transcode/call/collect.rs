@@ -28,9 +28,7 @@ impl Collect {
     /// 413 if the body says that it is too large.
     pub(super) fn new<B: Body>(body: &B, limit: usize) -> Result<Self, Rejection> {
         match usize::try_from(body.size_hint().lower()) {
-            Ok(least) if least <= limit => {
-                Ok(Self { limit, first: Bytes::new(), all: Vec::new() })
-            }
+            Ok(least) if least <= limit => Ok(Self { limit, first: Bytes::new(), all: Vec::new() }),
             _ => Err(too_large()),
         }
     }

@@ -25,7 +25,9 @@ impl Failure {
     pub(super) fn status(&self) -> Status {
         match self {
             Self::Status(status, _) => Status::clone(status),
-            Self::Rejected(rejection) | Self::RejectedWithin(rejection, _) => Status::from(rejection),
+            Self::Rejected(rejection) | Self::RejectedWithin(rejection, _) => {
+                Status::from(rejection)
+            }
         }
     }
 }
@@ -80,9 +82,7 @@ pub(super) fn of_head(head: &mut response::Parts) -> Result<Option<Status>, Fail
     }
     match Status::of(&head.headers) {
         Some(status) if status.is_ok() => Ok(Some(status)),
-        Some(status) => {
-            Err(Failure::Status(Box::new(status), std::mem::take(&mut head.headers)))
-        }
+        Some(status) => Err(Failure::Status(Box::new(status), std::mem::take(&mut head.headers))),
         None if is_grpc(head) => Ok(None),
         None if head.status == StatusCode::OK => {
             Err(broken("The service answered in no gRPC.").into())

@@ -81,12 +81,7 @@ where
     }
 
     /// The answer of a call that is made when the body has been read. `service` is ready.
-    pub(in crate::transcode) fn reading(
-        call: Call,
-        service: S,
-        reading: Reading,
-        body: B,
-    ) -> Self {
+    pub(in crate::transcode) fn reading(call: Call, service: S, reading: Reading, body: B) -> Self {
         Self::of(call, State::Reading { service, reading: Some(reading), body })
     }
 
@@ -131,7 +126,9 @@ where
             let next = match next {
                 Poll::Ready(next) => next?,
                 Poll::Pending => {
-                    let Some(timer) = this.timer.as_mut().as_pin_mut() else { return Poll::Pending };
+                    let Some(timer) = this.timer.as_mut().as_pin_mut() else {
+                        return Poll::Pending;
+                    };
                     ready!(timer.poll(cx));
                     Next::Failed(late(&this.state).into())
                 }
@@ -254,10 +251,7 @@ where
 type Begin<R> = (Parts, Pin<Box<Download<R>>>);
 
 /// Waits until the stream begins.
-fn begun<R>(
-    begin: &mut Option<Begin<R>>,
-    cx: &mut Context<'_>,
-) -> Poll<Response<TranscodeBody<R>>>
+fn begun<R>(begin: &mut Option<Begin<R>>, cx: &mut Context<'_>) -> Poll<Response<TranscodeBody<R>>>
 where
     R: Body<Data = Bytes, Error: Into<BoxError>>,
 {

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri};
 
 use super::plan::Plan;
 use crate::{

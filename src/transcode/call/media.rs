@@ -56,7 +56,8 @@ mod tests {
     #[test]
     fn json_by_any_name() {
         let taken = |media, stream| json(&of(header::CONTENT_TYPE, media), stream).is_ok();
-        for media in ["application/json", "Application/JSON ; charset=utf-8", "application/a+json"] {
+        for media in ["application/json", "Application/JSON ; charset=utf-8", "application/a+json"]
+        {
             assert!(taken(media, false) && taken(media, true), "{media}");
         }
         for media in ["", "json", "text/plain", "application/jsonp", "+jso", "text/json; +json"] {

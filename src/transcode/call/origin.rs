@@ -4,7 +4,12 @@ use bytes::Bytes;
 use http::{Method, Request, Response, Uri};
 
 use crate::{
-    body::Body, client_ip::ClientIp, event, guard::Head, rejection::Rejection, reply::reply,
+    body::Body,
+    client_ip::ClientIp,
+    event,
+    guard::Head,
+    rejection::Rejection,
+    reply::reply,
     transcode::grpc::{ErrorBody, render},
 };
 

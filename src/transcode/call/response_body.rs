@@ -59,9 +59,7 @@ where
         match self.project().kind.project() {
             KindProj::Passed { body } => body.poll_frame(cx).map_err(Into::into),
             KindProj::Whole { bytes } if bytes.is_empty() => Poll::Ready(None),
-            KindProj::Whole { bytes } => {
-                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
-            }
+            KindProj::Whole { bytes } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             KindProj::Stream { download } => {
                 download.as_mut().poll_data(cx).map(|next| next.map(|data| data.map(Frame::data)))
             }

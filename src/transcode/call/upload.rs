@@ -145,7 +145,8 @@ impl Upload {
     }
 }
 
-const ARRAY: &str = "A stream of messages is sent as lines of JSON, each a message; this is an array.";
+const ARRAY: &str =
+    "A stream of messages is sent as lines of JSON, each a message; this is an array.";
 
 /// Whether the first chunk that is not blank begins an array.
 fn is_array(chunk: &[u8]) -> bool {
