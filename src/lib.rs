@@ -193,6 +193,19 @@ pub mod upstream;
 mod breaker;
 #[cfg(any(feature = "client", feature = "server"))]
 mod gather;
+#[cfg(any(
+    feature = "jwt",
+    feature = "introspection",
+    feature = "api-key",
+    feature = "signed-url",
+    feature = "require",
+    feature = "transcode"
+))]
+#[cfg_attr(
+    not(all(feature = "jwt", feature = "introspection")),
+    allow(dead_code, reason = "each concern uses a part")
+)]
+mod refreshing;
 
 // Hosts, documentation, and tools for tests.
 pub mod docs;

@@ -48,7 +48,6 @@ mod lookup;
 mod metadata;
 mod query;
 mod reader;
-mod refreshing;
 #[cfg(feature = "require")]
 pub mod require;
 mod scheme;
@@ -57,8 +56,8 @@ mod settings;
 pub mod signed_url;
 mod terms;
 
+pub use crate::refreshing::Health;
 pub use admission::Admitted;
 pub use challenge::Challenge;
 pub use combine::{all_of, first_of, optional};
-pub use refreshing::Health;
 pub use scheme::{Scheme, SchemeLayer};

@@ -7,9 +7,6 @@ use crate::config_error::Mistakes;
 /// The clock difference that is forgiven (RFC 7519 §4.1.4: "no more than a few minutes").
 pub(super) const LEEWAY: Duration = Duration::from_secs(60);
 
-/// Times of settings beyond this are cut to it, so that no sum of times overflows.
-pub(super) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
 /// The most that can be forgiven.
 pub(super) const MAX_LEEWAY: Duration = Duration::from_secs(3600);
 

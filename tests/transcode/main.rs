@@ -12,6 +12,8 @@ mod failures;
 mod hosts;
 mod metadata;
 mod native;
+mod openapi;
+mod reflection;
 mod rest;
 mod script;
 mod swap;

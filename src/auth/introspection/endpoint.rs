@@ -19,10 +19,10 @@ use crate::{
         fetch::checked_url,
         lookup::{Lookup, Settings},
         metadata::Directory,
-        refreshing::{Refreshing, Schedule},
     },
     clock::Clock,
     config_error::{ConfigError, Mistakes},
+    refreshing::{Refreshing, Schedule},
 };
 
 /// How to ask an authorization server, and how long to remember what it says. Created by [`Introspection::at`] and

@@ -19,10 +19,10 @@ use crate::{
         fetch,
         lookup::{Answer, Unusable},
         metadata::Directory,
-        refreshing::{Fetched, Refreshing},
     },
     clock::Clock,
     guard::BoxFuture,
+    refreshing::{Fetched, Refreshing},
 };
 
 /// The largest answer that is read: it is remembered whole.

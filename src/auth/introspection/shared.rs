@@ -12,10 +12,10 @@ use crate::{
     auth::{
         crypto::Digest,
         lookup::{Known, Lookup, Undecided},
-        refreshing::Health,
     },
     clock::Clock,
     config_error::Mistakes,
+    refreshing::Health,
 };
 
 /// An authorization server that is asked about tokens, what it has said, and what a token must say to be admitted.

@@ -9,7 +9,7 @@ use super::{
     key_set::KeySet,
     unknown::{Unknown, UnknownKid},
 };
-use crate::{auth::refreshing::Refreshing, clock::Clock, rejection::Rejection};
+use crate::{clock::Clock, refreshing::Refreshing, rejection::Rejection};
 
 /// A remote key set (RFC 7517 §5), read as a snapshot and refreshed by one task. Clones share it.
 ///

@@ -8,14 +8,10 @@ use tower_service::Service;
 use super::{jwks::Jwks, key::Origin, key_set::KeySet};
 use crate::{
     BoxError,
-    auth::{
-        fetch,
-        metadata::Directory,
-        refreshing::{Fetched, Refreshing, Schedule},
-        terms::YEAR,
-    },
+    auth::{fetch, metadata::Directory},
     clock::Clock,
     config_error::{ConfigError, Mistakes},
+    refreshing::{Fetched, Refreshing, Schedule, YEAR},
 };
 
 /// The largest document that is read.

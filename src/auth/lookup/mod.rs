@@ -29,12 +29,13 @@ use std::{
 use tokio::sync::watch;
 
 use self::memory::Memory;
-use super::{crypto::Digest, refreshing::causes, terms::YEAR};
+use super::crypto::Digest;
 use crate::{
     BoxError,
     breaker::{Breaker, Era},
     clock::Clock,
     event,
+    refreshing::{YEAR, causes},
     rejection::Rejection,
 };
 

@@ -147,9 +147,14 @@ fn json(out: &mut Vec<u8>, value: impl Serialize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transcode::{
+        json::{JsonOptions, write::Print},
+        types::Types,
+    };
     use http::HeaderName;
     use serde_json::{Value, json};
     use std::time::Duration;
+    use tonic_types::{ErrorDetails, StatusExt};
 
     /// A status as a service would send it.
     fn sent(fields: &[(&'static str, &str)]) -> Status {
@@ -234,6 +239,30 @@ mod tests {
         });
         assert_eq!(serde_json::from_slice::<Value>(record).unwrap(), expected);
         assert!(record.starts_with(br#"{"@type":"#), "a reader sees at once what it is");
+    }
+
+    /// Written by tonic, read and shown by us: the types of `google.rpc` are known without being declared.
+    #[test]
+    fn the_details_of_google_are_known() {
+        let mut told = ErrorDetails::new();
+        told.set_retry_info(Some(Duration::from_millis(2_500)));
+        told.add_bad_request_violation("book.id", "too long");
+        let tonic = tonic::Status::with_error_details(tonic::Code::InvalidArgument, "No.", told);
+        let status = Status::of(tonic.into_http::<()>().headers()).unwrap();
+        let types = Types::compile(&[] as &[&[u8]]).unwrap();
+        let print = Print { types: &types, options: JsonOptions::new(), limit: 4096 };
+        let any = |url: &str, value: &[u8], out: &mut Vec<u8>| print.any(url, value, out);
+        let response = response(&status, HeaderMap::new(), ErrorBody::Status, any);
+        let document: Value = serde_json::from_slice(response.body()).unwrap();
+        let expected = json!([
+            {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2.500s"},
+            {
+                "@type": "type.googleapis.com/google.rpc.BadRequest",
+                "fieldViolations": [{"field": "book.id", "description": "too long"}],
+            },
+        ]);
+        assert_eq!(document["details"], expected);
+        assert_eq!(response.headers()["retry-after"], "3");
     }
 
     #[test]

@@ -55,6 +55,18 @@ impl JsonOptions {
         Self { ignore_unknown: true, ..self }
     }
 
+    pub(crate) fn prints_proto_names(self) -> bool {
+        self.proto_names
+    }
+
+    pub(crate) fn prints_enums_as_numbers(self) -> bool {
+        self.enums_as_numbers
+    }
+
+    pub(crate) fn prints_int64_as_numbers(self) -> bool {
+        self.int64_as_numbers
+    }
+
     pub(crate) fn ignores_unknown(self) -> bool {
         self.ignore_unknown
     }

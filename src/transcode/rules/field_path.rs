@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::transcode::{
-    types::{Field, Form, Label, Message, MessageId, Types},
+    types::{Field, Form, Label, MessageId, Types},
     wire::MAX_DEPTH,
 };
 
@@ -97,14 +97,15 @@ fn is_text(types: &Types, field: &Field) -> Result<(), Unnamed> {
     match (field.label, types.message_of(field)) {
         (Label::Map, _) => Err(Unnamed::Map),
         (_, None) => Ok(()),
-        (_, Some(message)) if has_text(message) => Ok(()),
+        (_, Some(message)) if has_text(message.form) => Ok(()),
         (Label::Repeated, _) => Err(Unnamed::Repeated),
         (Label::Singular, _) => Err(Unnamed::Message),
     }
 }
 
-fn has_text(message: &Message) -> bool {
-    matches!(message.form, Form::Timestamp | Form::Duration | Form::FieldMask | Form::Wrapper)
+/// Whether messages of this form are written as text.
+pub(crate) fn has_text(form: Form) -> bool {
+    matches!(form, Form::Timestamp | Form::Duration | Form::FieldMask | Form::Wrapper)
 }
 
 impl Unnamed {

@@ -27,6 +27,6 @@ mod table;
 pub(crate) mod tests;
 
 pub(crate) use binding::{Binding, RequestBody};
-pub(crate) use field_path::{FieldPath, Step, Unnamed};
+pub(crate) use field_path::{FieldPath, Step, Unnamed, has_text};
 pub(crate) use sources::Sources;
 pub(crate) use table::Table;

@@ -18,6 +18,7 @@
 
 use super::table::NESTED;
 use saphyr::{LoadableYamlNode, MarkedYaml};
+use saphyr_parser::{Event, Parser};
 
 use crate::{
     config_error::Mistakes,
@@ -50,16 +51,26 @@ impl ServiceConfig {
     /// What could be read; the rest is noted, under the name.
     pub(super) fn parse(name: &str, yaml: &str, mistakes: &mut Mistakes) -> Self {
         let mut reading = Reading { config: Self::default(), name, mistakes };
-        match Node::load_from_str(yaml).as_deref() {
-            Ok([document]) => {
-                let read = reading.document(document);
-                reading.note(read);
-            }
-            Ok(all) => reading.mistakes.add(format!("{name}: {} documents, not one", all.len())),
-            Err(error) => reading.mistakes.add(format!("{name}: no YAML: {error}")),
-        }
+        reading.text(yaml);
         reading.config
     }
+}
+
+/// How deep a service config may be, of which the deepest place is 7 levels down.
+const MAX_DEPTH: usize = 32;
+
+/// Whether the document is too deep to be loaded, which takes a stack as deep; reading its events takes none.
+fn is_deep(yaml: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut events = Parser::new_from_str(yaml).map_while(Result::ok);
+    events.any(|(event, _)| {
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > MAX_DEPTH
+    })
 }
 
 struct Reading<'a> {
@@ -69,6 +80,21 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    fn text(&mut self, yaml: &str) {
+        let name = self.name;
+        if is_deep(yaml) {
+            return self.mistakes.add(format!("{name}: more than {MAX_DEPTH} levels deep"));
+        }
+        match Node::load_from_str(yaml).as_deref() {
+            Ok([document]) => {
+                let read = self.document(document);
+                self.note(read);
+            }
+            Ok(all) => self.mistakes.add(format!("{name}: {} documents, not one", all.len())),
+            Err(error) => self.mistakes.add(format!("{name}: no YAML: {error}")),
+        }
+    }
+
     fn document(&mut self, document: &Node<'_>) -> Result<(), Wrong> {
         let mut http = None;
         for (key, value) in members(document)? {

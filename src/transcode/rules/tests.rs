@@ -258,6 +258,15 @@ fn service_configs_are_read_strictly() {
 }
 
 #[test]
+fn a_service_config_that_is_deep_is_a_mistake() {
+    for open in ["[", "{a: ", "http: {rules: [{additional_bindings: [", "- "] {
+        let yaml = open.repeat(20_000);
+        let sources = Sources { service_configs: vec![yaml], ..Sources::default() };
+        assert!(table(&sources).is_err());
+    }
+}
+
+#[test]
 fn every_mistake_is_told() {
     let sources = Sources {
         service_configs: vec![

@@ -1,6 +1,6 @@
 //! All templates: which one takes a path.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
@@ -26,7 +26,7 @@ impl Matcher {
     ) -> Option<usize> {
         let tree = match template.verb() {
             None => &mut self.plain,
-            Some(verb) => self.verbs.entry(decoded(verb)).or_default(),
+            Some(verb) => self.verbs.entry(decoded(verb).into()).or_default(),
         };
         tree.leaf_mut(&Pattern::from(template)).add(method, number)
     }
@@ -54,7 +54,7 @@ impl Matcher {
         let relative = path.strip_prefix('/').filter(|_| !path.contains("//"));
         let with_verb = || {
             let (before, verb) = split_verb(path)?;
-            Some((self.verbs.get(&decoded(verb))?, before.get(1..)?))
+            Some((self.verbs.get(&*decoded(verb))?, before.get(1..)?))
         };
         let plain = relative.map(|relative| (&self.plain, relative));
         relative.and_then(|_| with_verb()).into_iter().chain(plain)
@@ -68,8 +68,8 @@ pub(super) fn split_verb(path: &str) -> Option<(&str, &str)> {
     Some((path.get(..at)?, verb))
 }
 
-fn decoded(verb: &str) -> Box<[u8]> {
-    percent_decode_str(verb).collect()
+fn decoded(verb: &str) -> Cow<'_, [u8]> {
+    percent_decode_str(verb).into()
 }
 
 // === impl Pattern ===

@@ -39,6 +39,9 @@ use crate::{
     event,
 };
 
+/// Times of settings beyond this are cut to it, so that no sum of times overflows.
+pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// What a fetch brought.
 pub(crate) struct Fetched<T> {
     pub(crate) value: T,
@@ -281,7 +284,7 @@ async fn contained<T>(fetch: impl Future<Output = Result<T, BoxError>>) -> Resul
 }
 
 /// What the future gave before the deadline.
-async fn before<F: Future>(deadline: Sleep, future: F) -> Option<F::Output> {
+pub(crate) async fn before<F: Future>(deadline: Sleep, future: F) -> Option<F::Output> {
     let mut deadline = pin!(deadline);
     let mut future = pin!(future);
     poll_fn(|cx| {
