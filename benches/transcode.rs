@@ -11,8 +11,13 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use serde::{Serialize, de::DeserializeOwned};
 use tower_gateway::transcode::{JsonOptions, Schema};
 
+#[path = "support/calls.rs"]
+mod calls;
 #[path = "support/cost.rs"]
 mod cost;
+#[path = "../examples/support/users.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod users;
 use cost::cost;
 
 /// One message, in every form that a side needs.
@@ -110,4 +115,7 @@ fn both<T: Message + Default + Serialize + DeserializeOwned>(subject: &Subject) 
 fn main() {
     both::<Book>(&Subject::new("one", "library.Book", &book(1)));
     both::<ListBooksResponse>(&Subject::new("page", "library.ListBooksResponse", &page()));
+    for (name, cost) in calls::measure() {
+        cost.report(name);
+    }
 }

@@ -134,11 +134,6 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
-    /// What has not been read.
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        self.0
-    }
-
     /// The number and layout of the next field.
     #[inline]
     pub(crate) fn tag(&mut self) -> Result<(u32, WireType), Broken> {

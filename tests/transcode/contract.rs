@@ -94,7 +94,8 @@ async fn dropping_it_cancels_the_call() {
 
 #[tokio::test]
 async fn an_error_within_passes_unchanged() {
-    let inner = service_fn(|_: Request<CallBody<_>>| async { Err::<Response<Frames>, _>("broken") });
+    let inner =
+        service_fn(|_: Request<CallBody<_>>| async { Err::<Response<Frames>, _>("broken") });
     for request in calls() {
         let result = layer().layer(inner).call(request).await;
         assert_eq!(result.err(), Some("broken"));

@@ -24,10 +24,7 @@ fn event(sequence: u64) -> Vec<u8> {
     frame(&example_proto::users::v1::UserEvent { sequence, ..Default::default() })
 }
 
-async fn told(
-    accept: &'static str,
-    answer: impl Fn() -> Response<Frames> + Clone,
-) -> Answer {
+async fn told(accept: &'static str, answer: impl Fn() -> Response<Frames> + Clone) -> Answer {
     let service = layer().layer(answering(answer).1);
     send(&service, accepting("/v1/users:watch", accept)).await
 }
@@ -99,7 +96,10 @@ async fn a_failure_in_the_middle_is_the_last_record() {
     for broken in [vec![9, 0, 0, 0, 0], vec![0, 0, 0, 0, 1, 0xff], vec![0, 0, 0]] {
         let answer = told("*/*", move || grpc([event(1), broken.clone()], OK)).await;
         let lines = answer.lines();
-        assert_eq!((lines.len(), &lines[0]["sequence"], &lines[1]["code"]), (2, &json!("1"), &json!(14)));
+        assert_eq!(
+            (lines.len(), &lines[0]["sequence"], &lines[1]["code"]),
+            (2, &json!("1"), &json!(14))
+        );
     }
     let answer = told("*/*", || grpc([event(1)], [])).await;
     assert_eq!(answer.lines()[1]["code"], 14, "the service did not say how it ended");
@@ -145,7 +145,8 @@ async fn content_of_any_type_is_streamed_as_it_is() {
     assert_eq!((export.status.as_u16(), export.header("content-type")), (200, "text/csv"));
     assert!(export.body.ends_with(b"\n"), "{export:?}");
     let piece = |data: &str| {
-        let body = HttpBody { content_type: "text/csv".into(), data: data.into(), extensions: vec![] };
+        let body =
+            HttpBody { content_type: "text/csv".into(), data: data.into(), extensions: vec![] };
         frame(&body)
     };
     // where no record can stand, the body fails

@@ -3,11 +3,7 @@
 use http::Response;
 use serde_json::json;
 use tower::Layer;
-use tower_gateway::{
-    rejection::Rejection,
-    test_util::Frames,
-    transcode::ErrorBody,
-};
+use tower_gateway::{rejection::Rejection, test_util::Frames, transcode::ErrorBody};
 
 use crate::{
     rest::{Answer, get, layer, send, with_ada},
@@ -20,9 +16,7 @@ async fn told(answer: impl Fn() -> Response<Frames> + Clone) -> Answer {
 
 #[tokio::test]
 async fn every_code_has_its_status() {
-    let statuses = [
-        499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
-    ];
+    let statuses = [499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
     for (code, status) in (1..).zip(statuses) {
         for in_head in [true, false] {
             let answer = told(move || match in_head {
@@ -92,6 +86,9 @@ async fn a_refusal_from_within_is_told_as_it_is() {
     };
     let answer = told(refused).await;
     answer.is_problem(429, "Too many requests");
-    assert_eq!((answer.header("retry-after"), answer.header("ratelimit")), ("7", "\"burst\";r=0;t=7"));
+    assert_eq!(
+        (answer.header("retry-after"), answer.header("ratelimit")),
+        ("7", "\"burst\";r=0;t=7")
+    );
     assert_eq!(answer.json()["policy"], "burst");
 }

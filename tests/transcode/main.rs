@@ -5,15 +5,18 @@
 mod users;
 
 mod builtin;
+mod cancel;
 mod contract;
 mod download;
 mod failures;
+mod hosts;
 mod metadata;
 mod native;
 mod openapi;
 mod reflection;
 mod rest;
 mod script;
+mod swap;
 mod time;
 mod unary;
 mod upload;

@@ -69,13 +69,16 @@ async fn lists_say_what_passes() {
     let metadata = Metadata::new().request(["x-tenant", "trace-bin"]).response(["x-acme-*"]);
     let layer = layer().metadata(&metadata).unwrap();
     let (seen, inner) = answering(|| {
-        let mut response = grpc([user("a")], [
-            ("grpc-status", "0"),
-            ("x-acme-cost", "3"),
-            ("x-acme-bin", "AAE"),
-            ("etag", "\"1\""),
-            ("secret", "s"),
-        ]);
+        let mut response = grpc(
+            [user("a")],
+            [
+                ("grpc-status", "0"),
+                ("x-acme-cost", "3"),
+                ("x-acme-bin", "AAE"),
+                ("etag", "\"1\""),
+                ("secret", "s"),
+            ],
+        );
         response.headers_mut().extend(fields([("x-acme-node", "n1"), ("server", "s")]));
         response
     });
@@ -90,7 +93,10 @@ async fn lists_say_what_passes() {
         assert!(!answer.headers.contains_key(never), "{never}");
     }
     let got = seen.lock().unwrap()[0].headers().clone();
-    assert_eq!((got["x-tenant"].as_bytes(), got["trace-bin"].as_bytes()), (&b"t"[..], &b"AAE="[..]));
+    assert_eq!(
+        (got["x-tenant"].as_bytes(), got["trace-bin"].as_bytes()),
+        (&b"t"[..], &b"AAE="[..])
+    );
     assert!(!got.contains_key("x-no"));
     let mut request = get("/v1/users/a");
     request.headers_mut().extend(fields([("trace-bin", "!")]));

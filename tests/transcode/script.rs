@@ -23,9 +23,8 @@ pub fn frame(message: &impl Message) -> Vec<u8> {
 
 /// Header fields, or trailers.
 pub fn fields<const N: usize>(fields: [(&'static str, &'static str); N]) -> HeaderMap {
-    let fields = fields.map(|(name, value)| {
-        (name.parse().unwrap(), HeaderValue::from_static(value))
-    });
+    let fields =
+        fields.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
     HeaderMap::from_iter(fields)
 }
 

@@ -44,6 +44,24 @@ async fn every_verb() {
 }
 
 #[tokio::test]
+async fn a_patch_changes_what_its_body_names() {
+    let users = with_ada(&layer()).await;
+    let patch = |query: &str, json: &'static str| {
+        with_json("PATCH", &format!("/v1/users/ada{query}"), json)
+    };
+    let address = r#"{"address":{"city":"London","country":"GB"}}"#;
+    send(&users, patch("", address)).await;
+    let moved = send(&users, patch("", r#"{"address":{"city":"Paris"}}"#)).await.json();
+    assert_eq!(moved["address"], json!({"city": "Paris", "country": "GB"}));
+    assert_eq!(moved["displayName"], "Ada");
+    let cleared = send(&users, patch("", r#"{"address":null}"#)).await.json();
+    assert_eq!(cleared.get("address"), None);
+    let chosen = r#"{"displayName":"Lady","role":"ROLE_ADMIN"}"#;
+    let chosen = send(&users, patch("?updateMask=role", chosen)).await.json();
+    assert_eq!((&chosen["displayName"], &chosen["role"]), (&json!("Ada"), &json!("ROLE_ADMIN")));
+}
+
+#[tokio::test]
 async fn a_field_of_the_response_is_the_whole_body() {
     let users = with_ada(&layer()).await;
     let batch = send(&users, get("/v1/users:batchGet?ids=ada&ids=ada")).await.json();

@@ -69,7 +69,10 @@ async fn a_chat_goes_back_and_forth() {
     said.send_data("7}\n".into()).await.unwrap();
     let heard = body.frame().await.unwrap().unwrap().into_data().unwrap();
     let status: Value = serde_json::from_slice(&heard).unwrap();
-    assert_eq!((&status["code"], &status["@type"]), (&json!(3), &json!("type.googleapis.com/google.rpc.Status")));
+    assert_eq!(
+        (&status["code"], &status["@type"]),
+        (&json!(3), &json!("type.googleapis.com/google.rpc.Status"))
+    );
     assert!(status["message"].as_str().unwrap().contains("text"), "{status}");
     assert!(body.frame().await.is_none());
 }

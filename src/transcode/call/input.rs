@@ -12,9 +12,10 @@ use crate::{
         fault::Fault,
         grpc::frame,
         json::read::Parse,
+        mask,
         rules::RequestBody,
         types::{Form, Kind, Label},
-        wire,
+        wire::{self, Broken, Reader},
     },
 };
 
@@ -85,8 +86,18 @@ impl Input {
                 Some(field) => parse.member(field, json, out),
                 None => parse.message(self.plan.method().input, json, out),
             };
-            parsed.map_err(Fault::of_client)
+            parsed.and_then(|()| self.mask(json, out)).map_err(Fault::of_client)
         })
+    }
+
+    /// Appends the mask of the fields that a PATCH names in its body, unless its query has one.
+    fn mask(&self, json: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+        if let Some((field, resource)) = self.plan.mask()
+            && !has(&self.bound, field.number)?
+        {
+            mask::put(field, &mask::paths(self.plan.types(), resource, json)?, out);
+        }
+        Ok(())
     }
 
     /// Appends the frame of the message that holds this content.
@@ -144,6 +155,19 @@ impl Input {
         };
         closed.map_err(|_| too_large())
     }
+}
+
+/// Whether the message has the field.
+fn has(message: &[u8], number: u32) -> Result<bool, Broken> {
+    let mut reader = Reader::new(message);
+    while !reader.is_empty() {
+        let (known, wire) = reader.tag()?;
+        if known == number {
+            return Ok(true);
+        }
+        reader.skip(known, wire)?;
+    }
+    Ok(false)
 }
 
 fn too_large() -> Rejection {

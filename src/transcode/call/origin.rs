@@ -30,10 +30,6 @@ impl Origin {
         }
     }
 
-    pub(super) fn uri(&self) -> &Uri {
-        &self.uri
-    }
-
     /// Tells of a refusal of this layer's.
     pub(in crate::transcode) fn tell(&self, rejection: &Rejection) {
         event::refused("transcode", Head::of(&self.request()), rejection);

@@ -11,10 +11,11 @@ use crate::{
     transcode::{
         fault::Fault,
         json::{read::Reserved, write::Print},
+        mask,
         rules::{Binding, RequestBody},
         schema::Schema,
         settings::Settings,
-        types::{Field, Kind, Label, Method, Types},
+        types::{Field, Kind, Label, MessageId, Method, Types},
         wire::Broken,
     },
 };
@@ -65,6 +66,18 @@ impl Plan {
     fn response_field(&self) -> Option<&Field> {
         let output = self.types().message(self.method().output);
         self.binding().response_body.map(|place| &output.fields[place])
+    }
+
+    /// The field for the mask of a PATCH, of which the body is the resource; and the type of that.
+    pub(super) fn mask(&self) -> Option<(&Field, MessageId)> {
+        let resource = self.body_field().filter(|field| field.label == Label::Singular)?;
+        match self.binding().http_method.as_ref() {
+            Some(&HttpMethod::PATCH) => {
+                let mask = mask::field(self.types(), self.method().input)?;
+                Some((mask, resource.kind.message()?))
+            }
+            _ => None,
+        }
     }
 
     /// What a body may not set.

@@ -14,7 +14,6 @@ use super::{
     origin::Origin,
     plan::Plan,
     request_body::CallBody,
-    slot::Slot,
     upload::Upload,
 };
 use crate::{

@@ -33,10 +33,6 @@ impl Records {
         Self { framing, begun: false, over: false }
     }
 
-    pub(crate) const fn framing(&self) -> Framing {
-        self.framing
-    }
-
     /// Begins a message at the end of `out`.
     pub(crate) fn open(&mut self, out: &mut Vec<u8>) -> Record {
         self.record(out, false)
