@@ -54,6 +54,10 @@ pin_project! {
     }
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made and taken apart at once; a box would cost an allocation"
+)]
 /// What comes of a step: another state, or the answer.
 enum Next<S, F, B, R> {
     State(State<S, F, B, R>),
