@@ -9,6 +9,7 @@ mod cancel;
 mod contract;
 mod download;
 mod failures;
+mod hostile;
 mod hosts;
 mod metadata;
 mod native;

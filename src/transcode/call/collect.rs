@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use http_body::Body;
 
+use super::turn::Turn;
 use crate::{
     BoxError,
     rejection::{Reason, Rejection},
@@ -41,7 +42,9 @@ impl Collect {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>>,
     {
+        let mut turn = Turn::new();
         while !body.is_end_stream() {
+            ready!(turn.poll(cx));
             match ready!(body.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => self.push(frame.into_data().unwrap_or_default())?,
                 Some(Err(error)) => return Poll::Ready(Err(Rejection::of_content(error.into()))),

@@ -15,6 +15,7 @@ use super::{
     Call,
     failure::{self, Failure},
     timer::Timer,
+    turn::Turn,
     writing::Writing,
 };
 use crate::BoxError;
@@ -102,7 +103,7 @@ where
     }
 
     fn poll_step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Step> {
-        let mut this = self.project();
+        let (mut this, mut turn) = (self.project(), Turn::new());
         loop {
             if let Some(data) = this.writing.data() {
                 if let Some(next) = this.writing.next_heartbeat() {
@@ -117,6 +118,11 @@ where
             let Some(body) = this.body.as_mut().as_pin_mut() else {
                 return Poll::Ready(Step::End);
             };
+            // A body that is always ready does not wait for the timer.
+            if this.timer.is_over() && this.writing.interrupted(true, cx) {
+                continue;
+            }
+            ready!(turn.poll(cx));
             match body.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => this.writing.frames.push(data),

@@ -265,7 +265,10 @@ where
     Poll::Ready(match begun {
         Ok(()) => {
             let response = download.call().stream_head(head, download.media());
-            response.map(|()| TranscodeBody::stream(download))
+            response.map(|()| match download.call().origin.is_head() {
+                true => TranscodeBody::whole(Bytes::new()),
+                false => TranscodeBody::stream(download),
+            })
         }
         Err(failure) => download.call().failed(failure).map(TranscodeBody::whole),
     })

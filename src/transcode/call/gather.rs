@@ -9,7 +9,10 @@ use bytes::Bytes;
 use http::{HeaderMap, response::Parts};
 use http_body::Body;
 
-use super::failure::{self, Failure};
+use super::{
+    failure::{self, Failure},
+    turn::Turn,
+};
 use crate::{
     BoxError,
     transcode::grpc::frame::{Encoding, Frames},
@@ -38,7 +41,9 @@ impl Gather {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>>,
     {
+        let mut turn = Turn::new();
         loop {
+            ready!(turn.poll(cx));
             let Some(frame) = ready!(body.as_mut().poll_frame(cx)) else {
                 return Poll::Ready(Err(failure::without_status().into()));
             };

@@ -71,9 +71,9 @@ impl Input {
         }
     }
 
-    /// The frame of the message that the request is without a body.
+    /// The frame of the message that the request is without a body: a PATCH names no field then.
     pub(super) fn bare(&self, out: &mut Vec<u8>) -> Result<(), Rejection> {
-        self.frame(out, |_| Ok(()))
+        self.frame(out, |out| self.mask(b"{}", out).map_err(Fault::of_client))
     }
 
     /// Appends the frame of the message of which this is the JSON.

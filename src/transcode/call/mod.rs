@@ -17,6 +17,7 @@ mod response_body;
 mod slot;
 mod start;
 mod timer;
+mod turn;
 mod upload;
 mod writing;
 

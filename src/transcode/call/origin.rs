@@ -53,9 +53,13 @@ impl Origin {
         self.fit(response)
     }
 
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
     /// The answer to a `HEAD` has no content.
     pub(super) fn fit(&self, mut response: Response<Bytes>) -> Response<Bytes> {
-        if self.method == Method::HEAD {
+        if self.is_head() {
             *response.body_mut() = Bytes::new();
         }
         response

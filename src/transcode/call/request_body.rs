@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::upload::Upload;
+use super::{turn::Turn, upload::Upload};
 use crate::BoxError;
 
 pin_project! {
@@ -95,6 +95,7 @@ fn poll_upload<B>(
 where
     B: Body<Data = Bytes, Error: Into<BoxError>>,
 {
+    let mut turn = Turn::new();
     loop {
         if let Some(frames) = upload.next() {
             return Poll::Ready(Some(frames));
@@ -102,6 +103,7 @@ where
         if upload.is_over() {
             return Poll::Ready(None);
         }
+        ready!(turn.poll(cx));
         match ready!(body.as_mut().poll_frame(cx)) {
             Some(Ok(frame)) => upload.push(frame.into_data().unwrap_or_default()),
             Some(Err(error)) => return Poll::Ready(Some(Err(upload.broken(error.into())))),

@@ -32,6 +32,8 @@ enum Source {
         lines: Lines,
         /// The number of the last one.
         number: u64,
+        /// Something that is not blank has come.
+        begun: bool,
     },
     Raw {
         /// Told with the first message.
@@ -55,7 +57,8 @@ impl Upload {
     /// Of lines of JSON.
     pub(super) fn lines(input: Input, slot: Arc<Slot>) -> Self {
         let lines = Lines::new(input.max_message());
-        Self { input, source: Source::Lines { lines, number: 0 }, slot, stage: Stage::Reading }
+        let source = Source::Lines { lines, number: 0, begun: false };
+        Self { input, source, slot, stage: Stage::Reading }
     }
 
     /// Of content of this media type.
@@ -68,10 +71,14 @@ impl Upload {
     pub(super) fn push(&mut self, data: Bytes) {
         match &mut self.source {
             Source::Raw { chunk, .. } => *chunk = data,
-            Source::Lines { number: 0, .. } if self.input.refuses_arrays() && is_array(&data) => {
-                self.stage = Stage::Failed(Rejection::malformed(ARRAY));
+            Source::Lines { lines, begun, .. } => {
+                let start = data.trim_ascii_start();
+                let first = !std::mem::replace(begun, *begun || !start.is_empty());
+                match first && start.starts_with(b"[") && self.input.refuses_arrays() {
+                    true => self.stage = Stage::Failed(Rejection::malformed(ARRAY)),
+                    false => lines.push(data),
+                }
             }
-            Source::Lines { lines, .. } => lines.push(data),
         }
     }
 
@@ -117,7 +124,7 @@ impl Upload {
     fn message(&mut self, frames: &mut Vec<u8>) -> Result<bool, Rejection> {
         let ended = matches!(self.stage, Stage::Ended);
         match &mut self.source {
-            Source::Lines { lines, number } => {
+            Source::Lines { lines, number, .. } => {
                 let line = lines.next().or_else(|| ended.then(|| lines.end()).flatten());
                 let Some(line) = line else { return Ok(false) };
                 *number += 1;
@@ -147,8 +154,3 @@ impl Upload {
 
 const ARRAY: &str =
     "A stream of messages is sent as lines of JSON, each a message; this is an array.";
-
-/// Whether the first chunk that is not blank begins an array.
-fn is_array(chunk: &[u8]) -> bool {
-    chunk.trim_ascii_start().starts_with(b"[")
-}

@@ -135,8 +135,11 @@ impl Writing {
         self.failure.is_some()
     }
 
+    /// The failure, after which nothing comes.
     pub(super) fn take_failure(&mut self) -> Option<Failure> {
-        self.failure.take()
+        let failure = self.failure.take()?;
+        self.frames.discard();
+        Some(failure)
     }
 
     /// The end of what the client reads, if there is one.

@@ -54,6 +54,11 @@ impl Frames {
         found.transpose()
     }
 
+    /// Drops what has not been read of the chunk.
+    pub(crate) fn discard(&mut self) {
+        self.chunk = Bytes::new();
+    }
+
     /// # Errors
     ///
     /// The body may not end here, or had a fault before.
