@@ -22,7 +22,7 @@ enum Step {
     Element(usize),
 }
 
-/// How many steps of a path are told, and how long a name in it may be: both come from the client.
+/// How many steps of a path are told, from the outermost, and how long a name in it may be: both come from the client.
 const STEPS: usize = 32;
 const NAME: usize = 64;
 
@@ -34,19 +34,21 @@ impl Fault {
 
     /// The fault lies in this field.
     #[cold]
-    pub(crate) fn in_field(mut self, name: &str) -> Self {
-        if self.0.path.len() < STEPS {
-            self.0.path.push(Step::Field(name.chars().take(NAME).collect()));
-        }
-        self
+    pub(crate) fn in_field(self, name: &str) -> Self {
+        self.within(Step::Field(name.chars().take(NAME).collect()))
     }
 
     /// The fault lies in this element.
     #[cold]
-    pub(crate) fn in_element(mut self, index: usize) -> Self {
-        if self.0.path.len() < STEPS {
-            self.0.path.push(Step::Element(index));
+    pub(crate) fn in_element(self, index: usize) -> Self {
+        self.within(Step::Element(index))
+    }
+
+    fn within(mut self, step: Step) -> Self {
+        if self.0.path.len() == STEPS {
+            self.0.path.remove(0); // the rest leads from the message to around the fault
         }
+        self.0.path.push(step);
         self
     }
 
@@ -116,5 +118,7 @@ mod tests {
     fn what_a_client_names_is_cut() {
         let long = (0..1_000).fold(Fault::new("x"), |fault, _| fault.in_field(&"y".repeat(1_000)));
         assert!(long.to_string().len() < STEPS * (NAME + 1) + 10);
+        let deep = (0..100).fold(Fault::new("x"), |fault, n| fault.in_element(n)).in_field("root");
+        assert!(deep.path().starts_with("root[99][98]") && deep.path().ends_with("[70][69]"));
     }
 }

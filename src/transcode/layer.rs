@@ -139,7 +139,7 @@ impl TranscodeLayer {
     }
 
     /// After how long without a message an event stream has a comment, so that nobody on the way takes it for dead.
-    /// Default: 15 s.
+    /// Zero is never. Default: 15 s.
     #[must_use]
     pub fn heartbeat(self, period: Duration) -> Self {
         self.set(|settings| settings.heartbeat = period)

@@ -139,6 +139,17 @@ async fn an_event_stream_has_a_heart() {
 }
 
 #[tokio::test]
+async fn an_event_stream_without_a_heart_is_silent() {
+    let (clock, time) = Clock::manual();
+    let users = with_ada(&layer().clock(clock).heartbeat(Duration::ZERO)).await;
+    let watch = accepting("/v1/users:watch", "text/event-stream");
+    let mut body = users.clone().oneshot(watch).await.unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
+    time.advance(Duration::from_secs(60));
+    assert!(futures_util::poll!(body.frame()).is_pending());
+}
+
+#[tokio::test]
 async fn content_of_any_type_is_streamed_as_it_is() {
     let users = with_ada(&layer()).await;
     let export = send(&users, get("/v1/users:export")).await;

@@ -71,7 +71,8 @@ impl Writing {
     /// When the client is to hear that we are there, if nothing else comes.
     pub(super) fn next_heartbeat(&self) -> Option<Deadline> {
         let settings = &self.call.plan.settings;
-        let is_told = matches!(self.form, Form::Records(_)) && self.heartbeat().is_some();
+        let has_heart = self.heartbeat().is_some() && !settings.heartbeat.is_zero();
+        let is_told = matches!(self.form, Form::Records(_)) && has_heart;
         let at = is_told.then(|| settings.clock.now().checked_add(settings.heartbeat));
         at.flatten().map(Deadline)
     }
