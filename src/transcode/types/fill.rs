@@ -1,6 +1,6 @@
 //! Fills in what a walk over the files has found: fields, values, methods.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use http::uri::PathAndQuery;
 
@@ -21,6 +21,9 @@ pub(super) fn fill(declared: Declared<'_>, mistakes: &mut Mistakes) -> Types {
     let mut filling = Filling { declared: &declared, mistakes };
     let mut fields: Vec<Vec<Field>> =
         declared.messages.iter().map(|message| filling.fields(message)).collect();
+    for (message, fields) in declared.messages.iter().zip(&fields) {
+        filling.numbered_once(message, fields);
+    }
     for extension in &declared.extensions {
         filling.extension(extension, &mut fields);
     }
@@ -68,6 +71,15 @@ impl Filling<'_, '_> {
             Some(field)
         })
         .collect()
+    }
+
+    /// Notes the first number that two fields have: neither could be told from the other.
+    fn numbered_once(&mut self, message: &DeclaredMessage<'_>, fields: &[Field]) {
+        let mut known = HashSet::new();
+        if let Some(again) = fields.iter().find(|field| !known.insert(field.number)) {
+            let why = format!("`{}.{}` has the number of another field", message.name, again.name);
+            self.mistake(message.file, &why);
+        }
     }
 
     /// Adds an extension to the message that it extends, if that is among the files.
@@ -318,8 +330,14 @@ fn index(field: &FieldDescriptor) -> Option<usize> {
     usize::try_from(field.oneof_index?).ok()
 }
 
+/// Whether it is the entry of a map, and has the form of one: a key in field 1, which is no floating-point number, no
+/// bytes, enum or message, and a value in field 2.
 fn is_entry(raw: &Descriptor) -> bool {
-    raw.options.as_ref().is_some_and(|options| options.map_entry) && raw.field.len() == 2
+    let is_one = |field: &FieldDescriptor| field.label != raw::Label::Repeated as i32;
+    let is_key = |field: &FieldDescriptor| matches!(field.r#type, 3..=9 | 13 | 15..=18);
+    raw.options.as_ref().is_some_and(|options| options.map_entry)
+        && matches!(&*raw.field, [key, value] if (key.number, value.number) == (1, 2)
+            && is_one(key) && is_key(key) && is_one(value))
 }
 
 fn presence(raw: &FieldDescriptor, kind: Kind, label: Label, features: Features) -> Presence {

@@ -152,3 +152,52 @@ fn what_a_set_lacks_is_built_in() {
     assert!(types.find_url("type.googleapis.com/google.rpc.Status").is_some());
     assert_eq!(types.find_url("google.rpc.Status"), None);
 }
+
+/// A set that no compiler writes: one message with these fields, by number and type, perhaps a map's entry.
+fn forged(fields: &[(i32, i32)], map_entry: bool) -> Vec<u8> {
+    use prost_types::*;
+    let field = |(number, r#type): &(i32, i32)| FieldDescriptorProto {
+        name: Some(format!("f{type}")),
+        number: Some(*number),
+        r#type: Some(*r#type),
+        ..Default::default()
+    };
+    let message = DescriptorProto {
+        name: Some("M".to_owned()),
+        field: fields.iter().map(field).collect(),
+        options: Some(MessageOptions { map_entry: Some(map_entry), ..Default::default() }),
+        ..Default::default()
+    };
+    let message_type = vec![message];
+    let name = Some("forged.proto".to_owned());
+    let file = FileDescriptorProto { name, message_type, ..Default::default() };
+    prost::Message::encode_to_vec(&FileDescriptorSet { file: vec![file] })
+}
+
+const STRING: i32 = 9;
+const INT32: i32 = 5;
+const DOUBLE: i32 = 1;
+
+#[test]
+fn two_fields_of_one_number_are_a_mistake() {
+    let error = Types::compile(&[forged(&[(1, STRING), (1, INT32)], false)]).unwrap_err();
+    let told = "forged.proto: `M.f5` has the number of another field";
+    assert_eq!(error.mistakes().collect::<Vec<_>>(), [told]);
+}
+
+#[test]
+fn an_entry_has_the_form_of_one() {
+    let form = |fields: &[(i32, i32)]| {
+        let types = Types::compile(&[forged(fields, true)]).unwrap();
+        types.message(types.find("M").unwrap()).form
+    };
+    assert_eq!(form(&[(1, STRING), (2, INT32)]), Form::MapEntry);
+    for other in [
+        &[(2, INT32), (1, STRING)][..],
+        &[(1, DOUBLE), (2, INT32)],
+        &[(1, STRING), (3, INT32)],
+        &[(1, STRING)],
+    ] {
+        assert_eq!(form(other), Form::Plain, "{other:?}");
+    }
+}
