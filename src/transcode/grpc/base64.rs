@@ -19,6 +19,7 @@ pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     EITHER.decode(text).ok()
 }
 
+#[cfg(test)]
 pub(super) fn encode(bytes: &[u8]) -> String {
     EITHER.encode(bytes)
 }
