@@ -36,9 +36,20 @@ async fn a_line_that_is_wrong_ends_the_call() {
 }
 
 #[tokio::test]
+async fn a_list_within_a_message_is_no_array_wherever_it_is_cut() {
+    let line = r#"{"id":"a","user":{"groups": [ "g"],"displayName":"A"}}"#;
+    for cut in 0..=line.len() {
+        let body = Frames::new([line[..cut].to_owned(), line[cut..].to_owned()]);
+        let request = Request::post("/v1/users:import").body(body).unwrap();
+        let answer = send(&users(&layer()), request).await;
+        assert_eq!(answer.json(), json!({"created": "1"}), "cut at {cut}");
+    }
+}
+
+#[tokio::test]
 async fn an_array_is_no_stream() {
     let users = users(&layer());
-    for array in ["[{}]", " \n [", "[\n{},\n{}]"] {
+    for array in ["[{}]", " \n [", "[\n{},\n{}]", "\u{feff}[]"] {
         send(&users, post("/v1/users:import", array)).await.is_problem(400, "lines of JSON");
     }
 }
