@@ -44,9 +44,32 @@ use crate::config_error::{ConfigError, Mistakes};
 /// # Ok(()) }
 /// ```
 ///
-/// Which of several rules takes a request is told by their templates: the longest literal match wins, segment by
-/// segment from the left; a literal goes before `*`, `*` before `**`, and a template with a verb (`:cancel`)
-/// before all without. Two that take the same requests are a mistake.
+/// # Which template takes a path
+///
+/// The *longest literal match* wins, told segment by segment from the left: where two templates part, a literal
+/// goes before `*`, and `*` before `**`. One that fits to here and not further is left again for the next best.
+/// Two that take the same requests are a mistake. A template for another method hides none: `POST /users/me`
+/// leaves `GET /users/me` to `GET /users/{id}`. Of one for the method and one for any method, the first wins; one
+/// for `GET` takes `HEAD` too, unless there is the same for `HEAD`.
+///
+/// A template with a verb goes before every one without. When none with that verb fits, the colon is text:
+/// `/files/a:b` is taken by `/files/{name}`, and `name` is `a:b`. (In Envoy's words: unregistered custom verbs are
+/// matched.) A colon that is written `%3A` is text always.
+///
+/// A path with an empty segment before its end (`//`) is taken by no template, so that no variable begins with a
+/// slash. A slash at the end counts: `/users/` is not `/users`.
+///
+/// # What a variable holds
+///
+/// | variable | of | holds |
+/// |---|---|---|
+/// | one segment: `{a}`, `{a=*}`, `{a=x}` | `a%2Fb%20c+d` | `a/b c+d`: all escapes decoded |
+/// | several: `{a=x/*}`, `{a=**}` | `x/a%2fb%20c+d` | `x/a%2fb c+d`: all but `%2F` and `%2f` decoded |
+///
+/// Escapes are decoded once: `%252F` becomes `%2F`, which in a variable of several segments cannot be told from one
+/// that was kept; `http.proto` has it so. A service that makes a path of what one segment holds must expect slashes
+/// in it. What is no UTF-8 when decoded, an escape without two
+/// hexadecimal digits, and a `.` or `..` between slashes (or `%2F`) are refused with 400.
 #[derive(Clone, Debug)]
 #[must_use = "descriptors do nothing until they are compiled"]
 pub struct Descriptors {
@@ -98,9 +121,15 @@ impl Descriptors {
     /// another, types that nobody declares, rules against those of `google/api/http.proto`, two rules for the same
     /// requests, names of methods and services that do not exist.
     pub fn compile(&self) -> Result<Schema, ConfigError> {
-        let types = Types::compile(&self.sets)?;
         let mut mistakes = Mistakes::of("transcode");
-        let table = Table::compile(&types, &self.sources, &mut mistakes);
-        mistakes.or(Schema::new(types, table))
+        let types = mistakes.note(Types::compile(&self.sets));
+        let schema = types.map(|types| {
+            let table = Table::compile(&types, &self.sources, &mut mistakes);
+            Schema::new(types, table)
+        });
+        if schema.is_none() {
+            self.sources.configs(&mut mistakes); // what is wrong with these can be told without types
+        }
+        mistakes.or(schema).map(|schema| schema.expect("types without mistakes are compiled"))
     }
 }

@@ -50,36 +50,42 @@ fn message(types: &Types, id: MessageId, text: &str, out: &mut Vec<u8>) -> Resul
     match (message.form, &*message.fields) {
         (Form::Wrapper, [value]) => encode(types, value, text, out),
         (Form::Value, [_, _, string, ..]) => encode(types, string, text, out),
-        // Unlike JSON, a query often says `update_mask=display_name`.
-        (Form::FieldMask, _) if text.contains('_') => {
-            put_paths(out, text.split(','));
-            Ok(())
-        }
+        (Form::FieldMask, _) if text.contains('_') => snake_case(text, out),
         (form, _) => well_known(form, text, out)
             .unwrap_or_else(|| Err(Fault::new("a message, which one text cannot hold."))),
     }
 }
 
+/// Unlike JSON, a query often says `update_mask=display_name`.
+fn snake_case(text: &str, out: &mut Vec<u8>) -> Result<(), Fault> {
+    if text.split(',').any(str::is_empty) {
+        return Err(Fault::new(NO_PATHS));
+    }
+    put_paths(out, text.split(','));
+    Ok(())
+}
+
 /// Writes the content of a message that JSON writes as a string; `None` for others.
 pub(super) fn well_known(form: Form, text: &str, out: &mut Vec<u8>) -> Option<Result<(), Fault>> {
-    Some(match form {
-        Form::Timestamp => match timestamp::parse(text) {
-            Some((seconds, nanos)) => Ok(put_time(out, seconds, nanos)),
-            None => {
-                Err(Fault::new("not a time like `2026-01-31T09:00:00Z`, of the years 1 to 9999."))
-            }
-        },
-        Form::Duration => match duration::parse(text) {
-            Some((seconds, nanos)) => Ok(put_time(out, seconds, nanos)),
-            None => Err(Fault::new("not a duration like `1.5s`, of at most 315576000000 seconds.")),
-        },
-        Form::FieldMask => match field_mask::parse(text) {
-            Some(paths) => Ok(put_paths(out, paths.iter().map(String::as_str))),
-            None => Err(Fault::new("not paths of fields like `displayName,address.zip`.")),
-        },
+    let (put, why) = match form {
+        Form::Timestamp => (
+            timestamp::parse(text).map(|(seconds, nanos)| put_time(out, seconds, nanos)),
+            "not a time like `2026-01-31T09:00:00Z`, of the years 1 to 9999.",
+        ),
+        Form::Duration => (
+            duration::parse(text).map(|(seconds, nanos)| put_time(out, seconds, nanos)),
+            "not a duration like `1.5s`, of at most 315576000000 seconds.",
+        ),
+        Form::FieldMask => (
+            field_mask::parse(text).map(|paths| put_paths(out, paths.iter().map(String::as_str))),
+            NO_PATHS,
+        ),
         _ => return None,
-    })
+    };
+    Some(put.ok_or_else(|| Fault::new(why)))
 }
+
+const NO_PATHS: &str = "not paths of fields like `displayName,address.zip`.";
 
 /// `Timestamp` and `Duration`: seconds in field 1, nanoseconds in field 2.
 fn put_time(out: &mut Vec<u8>, seconds: i64, nanos: i32) {

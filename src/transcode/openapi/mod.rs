@@ -34,8 +34,8 @@
 //! # Parameters
 //!
 //! Each field of the request that neither path nor body binds is a query parameter, named as in JSON; those of
-//! messages within are `filter.city`. A message within itself is entered once, at most 8 deep and 256 in all. Maps and
-//! lists of messages are no parameters.
+//! messages within are `filter.city`. A message within itself is entered once. They are at most 8 deep, 256 in all,
+//! and among the first 10,000 fields. Maps and lists of messages are no parameters.
 //!
 //! # Schemas
 //!

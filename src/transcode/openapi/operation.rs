@@ -124,8 +124,9 @@ fn without(mut schema: Value, ways: &[&[Step]], components: &Components<'_>) -> 
     let names = ways.iter().map(|way| way.iter().map(name).collect::<Vec<_>>().join("."));
     let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
     if !names.is_empty() {
-        schema["description"] =
-            format!("Without {}, which the path tells.", names.join(" and ")).into();
+        let note = format!("Without {}, which the path tells.", names.join(" and "));
+        let known = schema["description"].as_str().map(|it| format!("{it}\n\n{note}"));
+        schema["description"] = known.unwrap_or(note).into();
     }
     schema
 }

@@ -16,6 +16,9 @@ use crate::transcode::{
 const DEEPEST: usize = 8;
 const MOST: usize = 256;
 
+/// How many fields are looked at: messages in one another may branch at each step.
+const BUDGET: usize = 10_000;
+
 /// All parameters of a binding.
 pub(super) fn parameters(
     binding: &Binding,
@@ -27,7 +30,7 @@ pub(super) fn parameters(
     if binding.body != RequestBody::Whole {
         let bound = binding.variables.iter().map(|it| it.name(components.types)).collect();
         let input = binding.method(components.types).input;
-        let mut query = Query { components, bound, found: Vec::new() };
+        let mut query = Query { components, bound, found: Vec::new(), budget: BUDGET };
         let body = match binding.body {
             RequestBody::Field(place) => Some(place),
             RequestBody::None | RequestBody::Whole => None,
@@ -69,6 +72,7 @@ struct Query<'c, 't> {
     /// The paths, as in the `.proto` file, that the URI's path binds.
     bound: Vec<String>,
     found: Vec<Value>,
+    budget: usize,
 }
 
 /// The messages that the walk is in, and the fields that led there.
@@ -83,6 +87,10 @@ impl<'t> Query<'_, 't> {
     fn walk(&mut self, id: MessageId, body: Option<usize>, way: &mut Way<'t>) {
         way.messages.push(id);
         for (place, field) in self.components.types.message(id).fields.iter().enumerate() {
+            if self.budget == 0 || self.found.len() == MOST {
+                break;
+            }
+            self.budget -= 1;
             way.fields.push(field);
             // Extensions have no names in queries.
             let named = !field.name.starts_with('[');
@@ -115,9 +123,6 @@ impl<'t> Query<'_, 't> {
     }
 
     fn add(&mut self, field: &Field, way: &Way<'_>) {
-        if self.found.len() == MOST {
-            return;
-        }
         let names: Vec<&str> = way.fields.iter().map(|it| self.components.name(it)).collect();
         let mut object = Map::new();
         object.insert("name".into(), names.join(".").into());

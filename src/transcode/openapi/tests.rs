@@ -109,6 +109,23 @@ fn there_are_no_more_parameters_than_the_bound() {
 }
 
 #[test]
+fn messages_that_branch_at_each_step_cost_no_more_than_the_bound() {
+    let message = |n: usize| {
+        let fields: String = (1..=99).map(|f| format!("optional M{} f{f} = {f};", n + 1)).collect();
+        format!("message M{n} {{ {fields} }}")
+    };
+    let messages: String = (0..8).map(message).collect();
+    let proto = format!(
+        "syntax = \"proto2\"; package p; {messages} message M8 {{ optional string s = 1; }}
+         service S {{ rpc Get(M0) returns (M8); }}"
+    );
+    let rules = "http: {rules: [{selector: p.S.Get, get: /a}]}";
+    let set = set(Box::leak(proto.into_boxed_str()));
+    let schema = Descriptors::from_set(set).service_config(rules).compile().unwrap();
+    assert!(schema.openapi(&OpenApi::new("", "")).len() < 100_000); // and it ends
+}
+
+#[test]
 fn what_the_path_binds_is_not_in_the_body() {
     let document = shop(
         "  - {selector: shop.v1.Shop.Put, put: '/v1/{name}/{part.id}', body: '*'}

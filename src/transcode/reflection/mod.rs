@@ -6,19 +6,27 @@
 //! 1. [`fetch`](Reflection::fetch) asks once, at start.
 //! 2. [`refresh`](Reflection::refresh) asks again on a timer and hands over what has changed.
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use tower::service_fn;
-//! use tower_gateway::transcode::reflection::Reflection;
+#![cfg_attr(feature = "upstream", doc = "```no_run")]
+#![cfg_attr(not(feature = "upstream"), doc = "```ignore")]
+//! use tower::Layer;
+//! use tower_gateway::{
+//!     ConfigError,
+//!     transcode::{Schema, TranscodeLayer, reflection::Reflection},
+//!     upstream::Upstream,
+//! };
 //!
-//! # let upstream = service_fn(async |_: http::Request<_>| {
-//! #     Ok::<_, std::convert::Infallible>(http::Response::new(String::new().map_frame()))
-//! # });
-//! # trait MapFrame { fn map_frame(self) -> http_body_util::Full<bytes::Bytes>; }
-//! # impl MapFrame for String { fn map_frame(self) -> http_body_util::Full<bytes::Bytes> { self.into() } }
-//! let reflection = Reflection::of(upstream); // `Upstream::new("http://10.0.0.8:50051")?.http2()`, say
-//! let set = reflection.fetch().await?; // the bytes of a `google.protobuf.FileDescriptorSet`
-//! # let _ = set;
+//! # async fn edge() -> Result<(), Box<dyn std::error::Error>> {
+//! let users = Upstream::new("http://10.0.0.8:50051")?.http2();
+//! let reflection = Reflection::of(users.clone());
+//! let layer = TranscodeLayer::from_descriptor_set(reflection.fetch().await?)?;
+//!
+//! let handle = layer.handle();
+//! let following = reflection.refresh(move |set| {
+//!     handle.replace(Schema::from_descriptor_set(set)?);
+//!     Ok::<_, ConfigError>(())
+//! })?; // until it is dropped
+//! let edge = layer.layer(users);
+//! # let _ = (following, edge);
 //! # Ok(()) }
 //! ```
 //!

@@ -16,10 +16,10 @@
 //! Sections other than `http` are for others and passed over; in it, whatever is not of `google.api.Http` is a
 //! mistake, so that no rule is lost by a typing error.
 
-use super::table::NESTED;
 use saphyr::{LoadableYamlNode, MarkedYaml};
 use saphyr_parser::{Event, Parser};
 
+use super::table::NESTED;
 use crate::{
     config_error::Mistakes,
     transcode::types::raw::{CustomHttpPattern, HttpPattern, HttpRule},
@@ -27,7 +27,7 @@ use crate::{
 
 /// The rules of a service config.
 #[derive(Debug, Default)]
-pub(super) struct ServiceConfig {
+pub(crate) struct ServiceConfig {
     pub(super) rules: Vec<SelectedRule>,
     /// `fully_decode_reserved_expansion`.
     pub(super) full_decoding: Option<bool>,
@@ -35,7 +35,7 @@ pub(super) struct ServiceConfig {
 
 /// A rule that names its method.
 #[derive(Debug)]
-pub(super) struct SelectedRule {
+pub(crate) struct SelectedRule {
     pub(super) rule: HttpRule,
     /// `service config, line 7`.
     pub(super) place: String,

@@ -35,7 +35,7 @@ pub(super) struct Rules<'a> {
 
 impl Sources {
     /// The service configs, in their order; what is wrong with one is noted.
-    pub(super) fn configs(&self, mistakes: &mut Mistakes) -> Vec<ServiceConfig> {
+    pub(crate) fn configs(&self, mistakes: &mut Mistakes) -> Vec<ServiceConfig> {
         let read = |(n, yaml): (usize, &String)| {
             let name = match self.service_configs.len() {
                 1 => "service config".to_owned(),

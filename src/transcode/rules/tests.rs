@@ -267,6 +267,22 @@ fn a_service_config_that_is_deep_is_a_mistake() {
 }
 
 #[test]
+fn a_service_config_that_grows_by_aliases_is_a_mistake() {
+    let told = |yaml: String| {
+        let sources = Sources { service_configs: vec![yaml], ..Sources::default() };
+        table(&sources).map(drop).unwrap_err().to_string()
+    };
+    let wide = (1..12).fold("a0: &a0 x\n".to_owned(), |yaml, n| {
+        let aliases = format!("*a{},", n - 1).repeat(9);
+        format!("{yaml}a{n}: &a{n} [{aliases}]\n")
+    });
+    assert!(told(wide).contains("service config: no YAML: "));
+    let deep = (1..5_000)
+        .fold("a0: &a0 x\n".to_owned(), |yaml, n| format!("{yaml}a{n}: &a{n} [*a{}]\n", n - 1));
+    assert!(told(deep).contains("service config: no YAML: "));
+}
+
+#[test]
 fn every_mistake_is_told() {
     let sources = Sources {
         service_configs: vec![
@@ -370,6 +386,9 @@ fn the_last_rule_for_a_method_wins_and_configs_go_before_annotations() {
 
 #[test]
 fn a_set_that_is_none_is_told() {
-    let error = Descriptors::from_set(b"nonsense").and_set([]).compile().unwrap_err();
-    assert!(error.to_string().contains("descriptor set 1"), "{error}");
+    let descriptors = Descriptors::from_set(b"nonsense").and_set([]).service_config("http: 1");
+    let error = descriptors.compile().unwrap_err();
+    let told: Vec<_> = error.mistakes().collect();
+    assert!(told.len() == 2 && told[0].starts_with("descriptor set 1: "), "{told:?}");
+    assert_eq!(told[1], "service config, line 1: a mapping is expected");
 }

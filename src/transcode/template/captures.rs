@@ -40,7 +40,7 @@ impl Template {
         })
     }
 
-    /// What the variable holds, decoded. See [What a variable holds](super#what-a-variable-holds).
+    /// What the variable holds, decoded. See [What a variable holds](crate::transcode::Descriptors#what-a-variable-holds).
     pub(crate) fn decode<'a>(
         &self,
         variable: &Variable,

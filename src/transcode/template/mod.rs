@@ -22,31 +22,9 @@
 //! consists of the characters that RFC 3986 §3.3 has for a segment, but for `*`; a colon in it is text, unless it
 //! is the last one of the last segment. A variable holds no other, and none is bound twice.
 //!
-//! # Which template takes a path
-//!
-//! The *longest literal match* wins, told segment by segment from the left: where two templates part, a literal
-//! goes before `*`, and `*` before `**`. One that fits to here and not further is left again for the next best;
-//! each place in the tree is visited once at most for a path, so a path costs no more than the templates are.
-//! A template for another method hides none: `POST /users/me` leaves `GET /users/me` to `GET /users/{id}`.
-//! Of a template for the method and one for any method, the first wins. `GET` takes `HEAD` too, for which no
-//! template is found otherwise.
-//!
-//! A template with a verb goes before every one without. When none with that verb fits, the colon is text:
-//! `/files/a:b` is taken by `/files/{name}`, and `name` is `a:b`. (In Envoy's words: unregistered custom verbs are
-//! matched.) A colon that is written `%3A` is text always.
-//!
-//! A path with an empty segment before its end (`//`) is taken by no template, so that no variable begins with a
-//! slash. A slash at the end counts: `/users/` is not `/users`.
-//!
-//! # What a variable holds
-//!
-//! | variable | of | holds |
-//! |---|---|---|
-//! | one segment: `{a}`, `{a=*}`, `{a=x}` | `a%2Fb%20c+d` | `a/b c+d`: all escapes decoded |
-//! | several: `{a=x/*}`, `{a=**}` | `x/a%2fb%20c+d` | `x/a%2fb c+d`: all but `%2F` and `%2f` decoded |
-//!
-//! Escapes are decoded once: `%252F` becomes `%2F`. What is no UTF-8 when decoded, an escape without two
-//! hexadecimal digits, and a `.` or `..` between slashes (or `%2F`) are refused with 400.
+//! Which of several templates takes a path, and what variables hold, is told where users read it: see
+//! [`Descriptors`](super::Descriptors). The tree visits each of its places once at most for a path, so that a path
+//! costs no more than the templates are.
 
 mod captures;
 mod matcher;

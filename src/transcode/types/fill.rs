@@ -366,7 +366,9 @@ fn form(declared: &DeclaredMessage<'_>, fields: &[Field]) -> Form {
 }
 
 /// Places of fields: by number where numbers are small, else in order of numbers.
-fn by_number(fields: &[Field]) -> (Box<[u16]>, Box<[(u32, u16)]>) {
+type Places = (Box<[u16]>, Box<[(u32, u16)]>);
+
+fn by_number(fields: &[Field]) -> Places {
     let dense_below = (4 * fields.len() as u32).max(64);
     let (mut dense, mut sparse) = (Vec::new(), Vec::new());
     for (field, place) in fields.iter().take(usize::from(NONE)).zip(0_u16..) {

@@ -10,7 +10,7 @@ pub(crate) fn put(out: &mut Vec<u8>, path: &str) -> Option<()> {
             b'A'..=b'Z' => return None,
             _ if raise && !byte.is_ascii_lowercase() => return None,
             _ => {
-                out.push(if std::mem::take(&mut raise) { byte.to_ascii_uppercase() } else { byte })
+                out.push(if std::mem::take(&mut raise) { byte.to_ascii_uppercase() } else { byte });
             }
         }
     }

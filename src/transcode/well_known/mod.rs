@@ -19,11 +19,14 @@ fn put_fraction(out: &mut Vec<u8>, nanos: u32) {
     put_padded(out, value, digits);
 }
 
-/// A number with leading zeros.
-fn put_padded(out: &mut Vec<u8>, value: u32, digits: u32) {
-    for place in (0..digits).rev() {
-        out.push(b'0' + (value / 10_u32.pow(place) % 10) as u8);
+/// A number with leading zeros, of at most 9 digits.
+fn put_padded(out: &mut Vec<u8>, mut value: u32, digits: usize) {
+    let mut padded = [b'0'; 9];
+    for place in padded[..digits].iter_mut().rev() {
+        *place += (value % 10) as u8;
+        value /= 10;
     }
+    out.extend_from_slice(&padded[..digits]);
 }
 
 /// Nanoseconds of 1 to 9 digits after the point.

@@ -9,8 +9,11 @@ use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage,
     SerializeOptions,
 };
-use tower_gateway::transcode::{JsonOptions, Schema};
-use tower_gateway_fuzz::protobuf::{compiled, file, printed, same, value_of};
+use tower_gateway::{
+    Rejection,
+    transcode::{JsonOptions, Schema},
+};
+use tower_gateway_fuzz::protobuf::{compiled, file, printed, reads_otherwise, same, value_of};
 
 const NAME: &str = "fuzz.M0";
 
@@ -24,7 +27,9 @@ fn run(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let message = pool.get_message_by_name(NAME).expect("it is declared");
     let value = value_of(u, &pool, &message, 0)?;
     prints_and_reads(u, &schema, &value)?;
-    spoiled_wire(u, &schema, &message, value.encode_to_vec())?;
+    if !reads_otherwise(&pool) {
+        spoiled_wire(u, &schema, &message, value.encode_to_vec())?;
+    }
     let text = printed(&value, &SerializeOptions::new());
     spoiled_json(u, &schema, &pool, text.map(|it| it.to_string()).unwrap_or_default())
 }
@@ -90,17 +95,43 @@ fn spoiled_wire(
     spoil(u, &mut wire)?;
     let ours = schema.to_json(NAME, &wire, JsonOptions::new());
     let theirs = DynamicMessage::decode(message.clone(), wire.as_slice());
+    // To protobuf, and to us, a field that is laid out otherwise is an unknown one; to prost, an error.
+    if theirs.as_ref().is_err_and(|no| no.to_string().contains("invalid wire type")) {
+        return Ok(());
+    }
     let theirs = theirs.ok().and_then(|it| printed(&it, &SerializeOptions::new()));
     match (&ours, &theirs) {
         (Ok(ours), Some(theirs)) => {
             let ours = serde_json::from_slice(ours).expect("what we print is JSON");
             assert!(same(&ours, theirs), "{wire:?}\n{ours}\n{theirs}");
         }
+        // It prints `null` for a Value that has none, begins to count depth anew in an Any, prints the path of a
+        // field mask that would not come back, and brings times in range.
+        (Err(no), Some(_)) if tolerated(no) => {}
         (Err(no), Some(theirs)) => panic!("{wire:?}: {no} {:?}\n{theirs}", no.cause()),
+        // It cannot print an empty Any.
+        (Ok(ours), None) if has(ours, b"{}") => {}
         (Ok(ours), None) => panic!("{wire:?}: {}", String::from_utf8_lossy(ours)),
         (Err(_), None) => {}
     }
     Ok(())
+}
+
+fn tolerated(no: &Rejection) -> bool {
+    let cause = no.cause().map(ToString::to_string).unwrap_or_default();
+    [
+        "a google.protobuf.Value that has no value",
+        "more than 100 deep",
+        "a field mask",
+        "a time that is out of range",
+        "a duration that is out of range",
+    ]
+    .iter()
+    .any(|it| cause.contains(it))
+}
+
+fn has(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|it| it == part)
 }
 
 /// If we take it, so does `prost-reflect`, and reads the same.
@@ -119,7 +150,12 @@ fn spoiled_json(
     let mut json = serde_json::Deserializer::from_slice(&text);
     let strict = DeserializeOptions::new().deny_unknown_fields(true);
     let theirs = DynamicMessage::deserialize_with_options(message, &mut json, &strict);
-    let theirs = theirs.unwrap_or_else(|no| panic!("{}: {no}", String::from_utf8_lossy(&text)));
+    let theirs = match theirs {
+        Ok(theirs) => theirs,
+        // It refuses the greatest float as it prints it itself.
+        Err(no) if no.to_string().contains("float value out of range") => return Ok(()),
+        Err(no) => panic!("{}: {no}", String::from_utf8_lossy(&text)),
+    };
     let plain = SerializeOptions::new();
     let (ours, theirs) = (printed(&ours, &plain), printed(&theirs, &plain));
     match (ours, theirs) {

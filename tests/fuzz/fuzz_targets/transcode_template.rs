@@ -115,9 +115,9 @@ fn text(pieces: &[Piece<'_>]) -> String {
 
 /// The schema in which method `n` has template `n`.
 fn schema(templates: &[String]) -> Option<Schema> {
-    let rules = templates.iter().enumerate().map(|(n, template)| {
-        serde_json::json!({ "selector": format!("f.S.M{n}"), "get": template })
-    });
+    let rules = templates.iter().enumerate().map(
+        |(n, template)| serde_json::json!({ "selector": format!("f.S.M{n}"), "get": template }),
+    );
     let config = serde_json::json!({ "http": { "rules": rules.collect::<Vec<_>>() } });
     Descriptors::from_set(&*SET).service_config(config.to_string()).compile().ok()
 }
@@ -188,7 +188,8 @@ impl<'a> Flat<'a> {
         }
         let mut path = &path[1..];
         if let Some(verb) = self.verb {
-            let (before, found) = path.rsplit_once(':').filter(|(_, found)| !found.contains('/'))?;
+            let (before, found) =
+                path.rsplit_once(':').filter(|(_, found)| !found.contains('/'))?;
             if !same(verb, found) {
                 return None;
             }

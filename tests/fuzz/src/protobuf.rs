@@ -3,7 +3,7 @@
 use arbitrary::{Result, Unstructured};
 use prost_reflect::{
     Cardinality, DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor,
-    SerializeOptions, Value,
+    SerializeOptions, Syntax, Value,
 };
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, EnumOptions, EnumValueDescriptorProto,
@@ -57,6 +57,19 @@ pub fn compiled(file: FileDescriptorProto) -> Option<(DescriptorPool, Vec<u8>)> 
     let mut pool = DescriptorPool::global();
     pool.add_file_descriptor_proto(file).ok()?;
     Some((pool, prost::Message::encode_to_vec(&set)))
+}
+
+/// Whether `prost-reflect` reads spoiled octets otherwise than protobuf: it takes numbers that a closed enum does not
+/// have for values, and whatever is laid out in whatever way for the entry of a map.
+pub fn reads_otherwise(pool: &DescriptorPool) -> bool {
+    let otherwise = |field: FieldDescriptor| {
+        let kind = field.kind();
+        let closed = matches!(&kind, Kind::Enum(it) if it.parent_file().syntax() == Syntax::Proto2);
+        let maps = ["Any", "ListValue", "Struct", "Value"];
+        closed || field.is_map() || kind.as_message().is_some_and(|it| maps.contains(&it.name()))
+    };
+    let ours = pool.all_messages().filter(|message| message.package_name() == "fuzz");
+    ours.flat_map(|message| message.fields().collect::<Vec<_>>()).any(otherwise)
 }
 
 fn enumeration(u: &mut Unstructured<'_>) -> Result<EnumDescriptorProto> {
@@ -240,6 +253,11 @@ pub fn value_of(
             let paths = (0..count).map(|_| Ok(Value::String((*u.choose(&paths)?).to_owned())));
             out.set_field_by_number(1, Value::List(paths.collect::<Result<_>>()?));
         }
+        // What `prost-reflect` prints of the others would not be read as it was.
+        "google.protobuf.DoubleValue" => out.set_field_by_number(1, Value::F64(finite(u)?)),
+        "google.protobuf.FloatValue" => {
+            out.set_field_by_number(1, Value::F32(f32::from(u.arbitrary::<i16>()?) / 16.0));
+        }
         "google.protobuf.Value" => {
             let place = u.int_in_range(1..=if depth > 3 { 4 } else { 6 })?;
             let field = message.get_field(place).expect("six members");
@@ -342,7 +360,7 @@ fn value(
             Value::Bytes(bytes[..bytes.len().min(40)].to_vec().into())
         }
         Kind::Enum(it) => {
-            let open = it.parent_file().syntax() == prost_reflect::Syntax::Proto3
+            let open = it.parent_file().syntax() == Syntax::Proto3
                 && it.full_name() != "google.protobuf.NullValue";
             match open && u.ratio(1, 4)? {
                 true => Value::EnumNumber(u.arbitrary()?),
@@ -370,7 +388,8 @@ pub fn printed(message: &DynamicMessage, options: &SerializeOptions) -> Option<s
     serde_json::from_slice(&text).ok()
 }
 
-/// Whether two documents say the same: 1 and 1.0 do.
+/// Whether two documents say the same: 1 and 1.0 do. In a wrapper, `prost-reflect` prints `null` for a number that
+/// is not finite, where ProtoJSON has its name.
 pub fn same(one: &serde_json::Value, other: &serde_json::Value) -> bool {
     use serde_json::Value as J;
     match (one, other) {
@@ -378,9 +397,20 @@ pub fn same(one: &serde_json::Value, other: &serde_json::Value) -> bool {
         (J::Array(a), J::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
         }
+        // A field without presence that is -0.0 is set; `prost-reflect` leaves it out.
         (J::Object(a), J::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|it| same(v, it)))
+            let covers = |a: &serde_json::Map<String, J>, b: &serde_json::Map<String, J>| {
+                a.iter().all(|(k, v)| b.get(k).map_or(is_minus_zero(v), |it| same(v, it)))
+            };
+            covers(a, b) && covers(b, a)
+        }
+        (J::String(name), J::Null) | (J::Null, J::String(name)) => {
+            ["NaN", "Infinity", "-Infinity"].contains(&name.as_str())
         }
         (a, b) => a == b,
     }
+}
+
+fn is_minus_zero(value: &serde_json::Value) -> bool {
+    value.as_f64().is_some_and(|it| it == 0.0 && it.is_sign_negative())
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Reader, reserved::Reserved};
+use super::{Reader, message::once, reserved::Reserved};
 use crate::transcode::{
     fault::Fault,
     types::{Field, Form, Message, MessageId},
@@ -69,7 +69,7 @@ impl<'a, 'j> Reader<'a, 'j> {
 
     fn surplus(&mut self, message: &Message, name: &str) -> Result<(), Fault> {
         match name {
-            "@type" | "value" => Err(Fault::new("stands twice in its object.").in_field(name)),
+            "@type" | "value" => once(false).map_err(|fault| fault.in_field(name)),
             name => self.unknown(message, name),
         }
     }

@@ -150,3 +150,10 @@ impl<'j> Cursor<'j> {
         Fault::new(format!("has to be {wanted}, not {found}."))
     }
 }
+
+/// Whether a text begins with a key, whose last byte is compared first: names of one length are rare.
+#[inline]
+pub(super) fn is_prefix(key: &[u8], text: &[u8]) -> bool {
+    let last = key.len().wrapping_sub(1);
+    text.get(last) == key.last() && text.starts_with(key)
+}

@@ -1,8 +1,8 @@
 //! Messages: by their form, and plain ones member by member.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, mem};
 
-use super::{Reader, reserved::Reserved, seen::Seen};
+use super::{Reader, cursor::is_prefix, reserved::Reserved, seen::Seen};
 use crate::transcode::{
     fault::Fault,
     json::text,
@@ -15,6 +15,17 @@ pub(super) enum Key<'j> {
     /// The place of the field that is called so.
     Field(usize),
     Unknown(Cow<'j, str>),
+}
+
+/// What of an object has been read.
+#[derive(Default)]
+struct SoFar {
+    fields: Seen,
+    oneofs: Seen,
+    /// The place of the field that most likely comes next.
+    next: usize,
+    /// Whether there was an `@type`.
+    typed: bool,
 }
 
 /// How many fields are tried in the order of their declaration before a name is looked up: messages are mostly
@@ -62,8 +73,8 @@ impl<'a, 'j> Reader<'a, 'j> {
     /// A well-known type that is written as a string.
     fn text(&mut self, form: Form) -> Result<(), Fault> {
         let text = self.cursor.string()?;
-        let put = text::well_known(form, &text, &mut self.out);
-        put.expect("all other forms have been read")
+        text::well_known(form, &text, &mut self.out)
+            .unwrap_or_else(|| Err(Fault::new("a message of no known form."))) // there is no other
     }
 
     /// The members of an object that has been opened. One that an `Any` holds has its `@type` among them.
@@ -71,26 +82,24 @@ impl<'a, 'j> Reader<'a, 'j> {
         &mut self,
         message: &'a Message,
         reserved: &Reserved,
-        mut in_any: bool,
+        in_any: bool,
     ) -> Result<(), Fault> {
         if self.cursor.eat(b'}') {
             return Ok(());
         }
-        let (mut seen, mut oneofs, mut next) = (Seen::default(), Seen::default(), 0);
+        let mut so_far = SoFar::default();
         loop {
-            match self.key(message, next)? {
+            match self.key(message, so_far.next)? {
                 Key::Field(place) => {
-                    next = place + 1;
                     let field = &message.fields[place];
-                    let read = if seen.add(place) {
-                        self.member(message, field, &mut oneofs, reserved)
-                    } else {
-                        Err(Fault::new("stands twice in its object."))
-                    };
+                    so_far.next = place + 1;
+                    let read = once(so_far.fields.add(place))
+                        .and_then(|()| self.member(message, field, &mut so_far.oneofs, reserved));
                     read.map_err(|fault| fault.in_field(&field.json_name))?;
                 }
                 Key::Unknown(name) if in_any && name == "@type" => {
-                    in_any = false;
+                    once(!mem::replace(&mut so_far.typed, true))
+                        .map_err(|it| it.in_field(&name))?;
                     self.cursor.skip_string()?;
                 }
                 Key::Unknown(name) => self.unknown(message, &name)?,
@@ -195,9 +204,8 @@ impl<'a, 'j> Reader<'a, 'j> {
     }
 }
 
-/// Whether a text begins so; the last byte is compared first, since names of one length are rare.
+/// Names stand once: to take the first or the last would be to choose what a reader beside us sees.
 #[inline]
-fn is_prefix(key: &[u8], text: &[u8]) -> bool {
-    let last = key.len().wrapping_sub(1);
-    text.get(last) == key.last() && text.starts_with(key)
+pub(super) fn once(is_new: bool) -> Result<(), Fault> {
+    if is_new { Ok(()) } else { Err(Fault::new("stands twice in its object.")) }
 }

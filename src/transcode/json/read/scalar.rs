@@ -1,13 +1,13 @@
 //! Numbers, strings, booleans, bytes and enums.
 
-use super::Reader;
+use super::{Reader, cursor::is_prefix};
 use crate::transcode::{
     fault::Fault,
     json::{
         number::{self, Bad},
         text,
     },
-    types::{EnumId, Kind},
+    types::{Enum, EnumId, Kind},
     wire::put_varint,
 };
 
@@ -74,10 +74,7 @@ impl Reader<'_, '_> {
     fn enumeration(&mut self, id: EnumId, kind: Kind) -> Result<bool, Fault> {
         let of = self.types.enumeration(id);
         let known = match self.cursor.peek() {
-            b'"' => {
-                let name = self.cursor.string()?;
-                of.value_named(&name).map(|value| value.number)
-            }
+            b'"' => self.enum_name(of)?,
             b'-' | b'0'..=b'9' => {
                 let text = self.cursor.number();
                 let whole = number::integer(text.as_bytes()).map_err(|bad| bad.fault(kind))?;
@@ -94,4 +91,22 @@ impl Reader<'_, '_> {
         }
         Ok(true)
     }
+
+    /// The number of the value that a string names. The first few are compared where they stand, which costs less
+    /// than to look the name up.
+    fn enum_name(&mut self, of: &Enum) -> Result<Option<i32>, Fault> {
+        let rest = self.cursor.rest();
+        match of.values.iter().take(COMPARED).find(|value| is_prefix(&value.json, rest)) {
+            Some(value) => {
+                self.cursor.at += value.json.len();
+                Ok(Some(value.number))
+            }
+            None => {
+                let name = self.cursor.string()?;
+                Ok(of.value_named(&name).map(|value| value.number))
+            }
+        }
+    }
 }
+
+const COMPARED: usize = 8;

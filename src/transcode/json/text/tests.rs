@@ -113,6 +113,7 @@ fn what_is_no_such_value_is_refused_with_a_reason() {
         ("bytes", "a b", "not base64."),
         ("time", "today", "not a time like `2026-01-31T09:00:00Z`, of the years 1 to 9999."),
         ("span", "1", "not a duration like `1.5s`, of at most 315576000000 seconds."),
+        ("mask", "a_b,,c", "not paths of fields like `displayName,address.zip`."),
         ("mask", "a,,b", "not paths of fields like `displayName,address.zip`."),
         ("long", "x", "not a number."),
         ("m", "{}", "a message, which one text cannot hold."),

@@ -1,7 +1,9 @@
 //! The well-known types that JSON writes in a form of their own.
 
 use super::{
-    Pass, Stop, check_depth, text,
+    Pass, Stop, check_depth,
+    gather::Found,
+    text,
     value::{Laid, Raw},
 };
 use crate::transcode::{
@@ -93,7 +95,7 @@ impl<'a> Pass<'a, '_> {
             return self.entries(kind, entries, depth).map(drop);
         }
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
-        let last = self.last_of_keys(kind, entries.into_iter())?;
+        let last = self.last_of_keys(kind, entries.into_iter(), depth)?;
         self.entries(kind, last.into_iter().map(Ok), depth).map(drop)
     }
 
@@ -109,12 +111,12 @@ impl<'a> Pass<'a, '_> {
             check_number(kind, raw)?;
             return self.value(kind, raw, depth);
         }
-        let found = self.gather(message, chunks, None)?;
+        let found = self.gather(message, chunks, None, depth)?;
         let Some(last) = found.last() else { return Err(Stop::fault(EMPTY)) };
         let kind = message.fields[last.place].kind;
         check_number(kind, last.value().1)?;
         let values = found.iter().filter(|it| it.place == last.place);
-        self.merged(kind, values.map(|it| it.value()), depth)
+        self.merged(kind, values.map(Found::value), depth)
     }
 
     fn only_member(&self, message: &Message, chunks: &[&'a [u8]]) -> Result<(Kind, Raw<'a>), Stop> {
@@ -135,7 +137,10 @@ impl<'a> Pass<'a, '_> {
         let mut value = self.zero(kind);
         for laid in Fields::of(chunks).values(1) {
             match laid? {
-                (wire, raw) if wire == kind.wire_type() => value = raw.of(kind),
+                (wire, raw) if wire == kind.wire_type() => {
+                    self.check(kind, raw, 0)?;
+                    value = raw.of(kind);
+                }
                 _ => {}
             }
         }
@@ -146,7 +151,10 @@ impl<'a> Pass<'a, '_> {
         let (mut url, mut value): (&[u8], &[u8]) = (&[], &[]);
         for field in Fields::of(chunks) {
             match field? {
-                (1, WireType::Bytes, raw) => url = raw.bytes(),
+                (1, WireType::Bytes, raw) => {
+                    self.check(Kind::String, raw, depth)?;
+                    url = raw.bytes();
+                }
                 (2, WireType::Bytes, raw) => value = raw.bytes(),
                 _ => {}
             }
@@ -198,13 +206,13 @@ fn check_number(kind: Kind, raw: Raw<'_>) -> Result<(), Stop> {
 }
 
 /// The fields of a message that is all of these chunks.
-struct Fields<'a, 'c> {
+pub(super) struct Fields<'a, 'c> {
     chunks: std::slice::Iter<'c, &'a [u8]>,
     reader: Reader<'a>,
 }
 
 impl<'a, 'c> Fields<'a, 'c> {
-    fn of(chunks: &'c [&'a [u8]]) -> Self {
+    pub(super) fn of(chunks: &'c [&'a [u8]]) -> Self {
         Self { chunks: chunks.iter(), reader: Reader::new(&[]) }
     }
 

@@ -1,7 +1,7 @@
 //! The careful pass: all that a message holds is gathered before it is printed.
 //!
 //! What is gathered are places in the wire bytes, not copies: however messages lie in one another, one value is
-//! held once.
+//! held once. At worst, for a message of nothing but empty elements, that is some 40 bytes for 2.
 
 use smallvec::{SmallVec, smallvec};
 
@@ -58,6 +58,7 @@ impl<'a> Pass<'a, '_> {
         message: &Message,
         chunks: &[&'a [u8]],
         only: Option<usize>,
+        depth: u32,
     ) -> Result<Vec<Found<'a>>, Stop> {
         let mut found = Vec::new();
         let mut holders = Holders(smallvec![None; message.oneofs.len()]);
@@ -76,13 +77,21 @@ impl<'a> Pass<'a, '_> {
                 }
             }
         }
-        let mut at = 0..;
-        found.retain(|it| {
-            let at = at.next().unwrap_or(usize::MAX);
-            holders.holds(&message.fields[it.place], it.place, at)
-        });
-        found.sort_by_key(|it| it.place); // stable: values of one field stay in their order
-        Ok(found)
+        if message.oneofs.is_empty() {
+            found.sort_by_key(|it| it.place); // stable: values of one field stay in their order
+            return Ok(found);
+        }
+        let mut held = Vec::with_capacity(found.len());
+        for (at, it) in found.into_iter().enumerate() {
+            let field = &message.fields[it.place];
+            if holders.holds(field, it.place, at) {
+                held.push(it);
+            } else {
+                self.check(field.kind, it.raw, depth).map_err(|stop| stop.in_field(field))?;
+            }
+        }
+        held.sort_by_key(|it| it.place);
+        Ok(held)
     }
 
     /// Whether a parser takes it for a value of this field, and not for an unknown one.
@@ -97,7 +106,7 @@ impl<'a> Pass<'a, '_> {
         chunks: &[&'a [u8]],
         depth: u32,
     ) -> Result<(), Stop> {
-        let found = self.gather(message, chunks, None)?;
+        let found = self.gather(message, chunks, None, depth)?;
         let mut next = 0;
         for values in found.chunk_by(|one, other| one.place == other.place) {
             let place = values[0].place;
@@ -127,7 +136,7 @@ impl<'a> Pass<'a, '_> {
         match field.label {
             Label::Repeated => self.list(field, values.map(Ok), depth),
             Label::Map => {
-                let last = self.last_of_keys(field.kind, values)?;
+                let last = self.last_of_keys(field.kind, values, depth)?;
                 self.map(field, last.into_iter().map(Ok), depth)
             }
             Label::Singular => {

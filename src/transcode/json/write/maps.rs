@@ -1,6 +1,9 @@
 //! Map fields: repeated messages of a key and a value, of which the last one of a key holds.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet, hash_map},
+    mem,
+};
 
 use smallvec::{SmallVec, smallvec};
 
@@ -27,6 +30,7 @@ struct Kinds {
 }
 
 /// The keys that have come: few are looked through, many are looked up.
+#[allow(clippy::large_enum_variant, reason = "on the stack, and so that few keys need no heap")]
 enum Keys<'a> {
     Few(SmallVec<[Raw<'a>; 16]>),
     Many(HashSet<Raw<'a>>),
@@ -98,17 +102,24 @@ impl<'a> Pass<'a, '_> {
         &self,
         kind: Kind,
         entries: impl Iterator<Item = Laid<'a>>,
+        depth: u32,
     ) -> Result<Vec<Laid<'a>>, Stop> {
         let kinds = self.kinds(kind)?;
         let (mut last, mut kept) = (HashMap::new(), Vec::new());
         for laid in entries {
-            if let Some(entry) = self.entry(kinds, laid)? {
-                last.insert(entry.key, kept.len());
-                kept.push((entry.key, laid));
+            let Some(entry) = self.entry(kinds, laid)? else { continue };
+            match last.entry(entry.key) {
+                hash_map::Entry::Vacant(place) => {
+                    place.insert(kept.len());
+                    kept.push(laid);
+                }
+                hash_map::Entry::Occupied(place) => {
+                    let overridden = mem::replace(&mut kept[*place.get()], laid);
+                    self.check(kind, overridden.1, depth)?;
+                }
             }
         }
-        let kept = kept.into_iter().enumerate();
-        Ok(kept.filter(|(n, (key, _))| last[key] == *n).map(|(_, (_, laid))| laid).collect())
+        Ok(kept)
     }
 
     fn kinds(&self, kind: Kind) -> Result<Kinds, Stop> {
@@ -127,7 +138,11 @@ impl<'a> Pass<'a, '_> {
             let (number, wire) = reader.tag()?;
             let raw = Raw::read(&mut reader, number, wire)?;
             match number {
-                1 if wire == kinds.key.wire_type() => key = Some(raw.of(kinds.key)),
+                1 if wire == kinds.key.wire_type() => {
+                    if let Some(overridden) = key.replace(raw.of(kinds.key)) {
+                        self.check(kinds.key, overridden, 0)?;
+                    }
+                }
                 2 if wire == kinds.value.wire_type() => values.push(raw),
                 _ => {}
             }

@@ -6,6 +6,7 @@
 //! all that was printed is dropped, and the whole is printed again by a pass that gathers what belongs together
 //! before it prints a message ([`gather`]). Never more than these two, whatever lies in the bytes.
 
+mod check;
 mod forms;
 mod gather;
 mod lists;
@@ -15,6 +16,7 @@ mod swift;
 mod text;
 mod value;
 
+use self::gather::Found;
 use super::JsonOptions;
 use crate::transcode::{
     fault::Fault,
@@ -70,7 +72,7 @@ impl Print<'_> {
         let pass = |careful, out: &mut Vec<u8>| {
             let mut pass =
                 Pass { types: self.types, options: self.options, careful, cap, out: &mut *out };
-            let result = print(&mut pass).and_then(|()| pass.check());
+            let result = print(&mut pass).and_then(|()| pass.check_limit());
             if result.is_err() {
                 out.truncate(start);
             }
@@ -191,11 +193,11 @@ impl<'a> Pass<'a, '_> {
     /// Ends a value within an object or a list.
     fn comma(&mut self) -> Result<(), Stop> {
         self.out.push(b',');
-        self.check()
+        self.check_limit()
     }
 
     /// Whether what is printed may be that long. Checked after each value, so that no more than one is too much.
-    fn check(&self) -> Result<(), Stop> {
+    fn check_limit(&self) -> Result<(), Stop> {
         match self.out.len() > self.cap {
             true => Err(Stop::fault("JSON that is longer than it may be")),
             false => Ok(()),
@@ -221,15 +223,15 @@ impl<'a> Pass<'a, '_> {
 
     fn member(&mut self, message: &Message, place: usize, wire: &'a [u8]) -> Result<(), Stop> {
         let field = &message.fields[place];
-        let found = self.gather(message, &[wire], Some(place))?;
-        let values = || found.iter().map(|found| found.value());
+        let found = self.gather(message, &[wire], Some(place), 0)?;
+        let values = || found.iter().map(Found::value);
         let (wires, kind) = (|| values().map(Ok), field.kind);
         match field.label {
             _ if found.is_empty() => self.default_value(field),
             Label::Singular => self.merged(kind, values(), 0),
             Label::Repeated => self.elements(kind, wires(), 0).map(drop),
             Label::Map => {
-                let last = self.last_of_keys(kind, values())?;
+                let last = self.last_of_keys(kind, values(), 0)?;
                 self.entries(kind, last.into_iter().map(Ok), 0).map(drop)
             }
         }

@@ -8,8 +8,8 @@ use crate::transcode::fault::Fault;
 #[inline]
 pub(super) fn put(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Fault> {
     let marks = marks(bytes);
-    if marks & ASCII != 0 && std::str::from_utf8(bytes).is_err() {
-        return Err(Fault::new("a string that is not UTF-8"));
+    if marks & ASCII != 0 {
+        check(bytes)?;
     }
     out.push(b'"');
     if marks & ESCAPES == 0 {
@@ -19,6 +19,14 @@ pub(super) fn put(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Fault> {
     }
     out.push(b'"');
     Ok(())
+}
+
+/// Whether it is a string at all.
+pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
+    match std::str::from_utf8(bytes) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Fault::new("a string that is not UTF-8")),
+    }
 }
 
 /// The marks of bytes: bit 7 of any octet says that one is not ASCII, bit 6 that one must be escaped.

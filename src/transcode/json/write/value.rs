@@ -114,10 +114,16 @@ impl<'a> Pass<'a, '_> {
                 let chunks: SmallVec<[_; 4]> = values.map(|(_, raw)| raw.bytes()).collect();
                 self.message(id, &chunks, depth + 1)
             }
-            _ => match values.last() {
-                Some((_, raw)) => self.scalar(kind, raw.of(kind)),
-                None => self.scalar(kind, self.zero(kind)),
-            },
+            _ => {
+                let mut last = None;
+                for (_, raw) in values {
+                    if let Some(overridden) = last.replace(raw) {
+                        self.check(kind, overridden, depth)?;
+                    }
+                }
+                let last = last.map_or_else(|| self.zero(kind), |last| last.of(kind));
+                self.scalar(kind, last)
+            }
         }
     }
 

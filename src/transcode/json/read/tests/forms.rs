@@ -338,7 +338,10 @@ fn an_any_holds_what_its_type_says() {
             (r#"{"any":{"@type":"/t.E"}}"#, "any.@type: names no known type."),
             (r#"{"any":{"@type":5}}"#, "any.@type: has to be a string, not a number."),
             (r#"{"any":{"anInt32":1}}"#, "any.@type: is missing."),
-            (r#"{"any":{"@type":"/t.All","@type":"/t.All"}}"#, "any.@type: no field of `t.All`."),
+            (
+                r#"{"any":{"@type":"/t.All","@type":"/t.All"}}"#,
+                "any.@type: stands twice in its object.",
+            ),
             (r#"{"any":{"@type":"/t.All","x":1}}"#, "any.x: no field of `t.All`."),
             (r#"{"any":{"@type":"/google.protobuf.Duration"}}"#, "any.value: is missing."),
             (

@@ -112,7 +112,7 @@ fn an_any_is_what_it_holds() {
     no(any("x/t.None", vec![]), "any: an Any of the unknown type `x/t.None`");
     no(any("t.Small", vec![]), "any: an Any of the unknown type `t.Small`");
     no(any("", vec![1]), "any: an Any of the unknown type ``");
-    no(bytes(8, bytes(1, [0xff])), "any: an Any of the unknown type `\u{fffd}`");
+    no(bytes(8, bytes(1, [0xff])), "any: a string that is not UTF-8");
     no(any("x/t.Small", vec![8]), "any.number_one: the message ends in the middle of a field");
 }
 

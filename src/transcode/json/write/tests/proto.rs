@@ -61,11 +61,12 @@ const NEW: &str = r#"
       repeated sint32 packed = 4;
       Flat flat = 5;
       repeated Flat flats = 6;
-      double real = 7;
+      optional double real = 7;
       repeated fixed32 fixed = 8;
       bytes raw = 9;
       bool flag = 10;
       Color color = 11;
+      oneof choice { string text = 12; Flat one = 13; }
     }
 
     message Known {

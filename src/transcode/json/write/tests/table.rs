@@ -115,7 +115,7 @@ fn of_a_map_the_last_entry_of_a_key_holds() {
     let count = |key: &str, n| bytes(4, [bytes(1, key), varint(2, n)].concat());
     let cases = [
         ([count("a", 1), count("b", 2)].concat(), r#"{"counts":{"a":"1","b":"2"}}"#),
-        ([count("a", 1), count("b", 2), count("a", 3)].concat(), r#"{"counts":{"b":"2","a":"3"}}"#),
+        ([count("a", 1), count("b", 2), count("a", 3)].concat(), r#"{"counts":{"a":"3","b":"2"}}"#),
         (bytes(4, ""), r#"{"counts":{"":"0"}}"#),
         (bytes(4, varint(2, 7)), r#"{"counts":{"":"7"}}"#),
         (bytes(4, [varint(2, 7), bytes(1, "k"), varint(3, 3)].concat()), r#"{"counts":{"k":"7"}}"#),
@@ -246,4 +246,22 @@ fn one_member_is_printed_by_its_value() {
     for (name, value) in names.into_iter().zip(values) {
         assert_eq!(member(name, &[]), value, "{name}");
     }
+}
+
+#[test]
+fn what_is_overridden_must_not_be_broken() {
+    let count = |key: &[u8], n| bytes(4, [bytes(1, key), varint(2, n)].concat());
+    let cases = [
+        ([bytes(9, [8]), bytes(8, "a")].concat(), "b: "),
+        ([bytes(8, [0xff]), bytes(8, "a")].concat(), "a: "),
+        ([bytes(8, [0xff]), bytes(9, "")].concat(), "a: "),
+        ([bytes(11, bytes(2, bytes(2, [0xff]))), bytes(11, "")].concat(), "tree.value.text: "),
+        (bytes(4, [bytes(1, [0xff]), bytes(1, "a")].concat()), "counts: "),
+    ];
+    for (wire, place) in cases {
+        let disorder = [varint(1, 1), varint(1, 2)].concat(); // so that all is gathered first
+        let fault = printed(SMALL, &[disorder, wire].concat()).unwrap_err();
+        assert!(fault.starts_with(place), "{fault}");
+    }
+    assert!(printed(SMALL, &[count(b"a", 1), count(b"a", 2)].concat()).is_ok());
 }

@@ -13,7 +13,7 @@ use super::{
 const STRICTER: &str = "invalid wire type";
 
 /// Either both print the same, or both refuse. `Flat` has no map, because prost-reflect takes whatever layout a map
-/// comes in for an entry, and no oneof: of a member that is overridden we do not look at the inside.
+/// comes in for an entry.
 fn agree(message: &str, wire: &[u8]) {
     let theirs = oracle(message, wire, &SerializeOptions::new());
     match (ours(JsonOptions::new(), message, wire), theirs) {
@@ -47,7 +47,7 @@ proptest! {
     fn a_byte_that_is_changed_is_judged_as_prost_reflect_judges_it(
         seed: u64, at: prop::sample::Index, byte: u8,
     ) {
-        let mut wire = wire("t.Flat", seed, false);
+        let mut wire = wire("t.Flat", seed, seed % 2 == 0);
         if !wire.is_empty() {
             let at = at.index(wire.len());
             wire[at] = byte;
