@@ -54,12 +54,11 @@ pin_project! {
     }
 }
 
+/// What comes of a step: another state, or the answer.
 #[allow(
     clippy::large_enum_variant,
     reason = "made and taken apart at once; a box would cost an allocation"
 )]
-/// What comes of a step: another state, or the answer.
-#[allow(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 enum Next<S, F, B, R> {
     State(State<S, F, B, R>),
     Answer(Response<TranscodeBody<R>>),
