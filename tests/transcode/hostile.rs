@@ -15,7 +15,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_gateway::{
     clock::{Clock, ManualClock},
     test_util::Frames,
-    transcode::{CallBody, Descriptors, TranscodeLayer},
+    transcode::CallBody,
 };
 
 use crate::{
@@ -45,29 +45,6 @@ async fn nothing_follows_the_record_of_an_error() {
         assert_eq!((lines.len(), &lines[0]), (2, &json!({"sequence": "1"})), "{lines:?}");
         assert_eq!(lines[1]["code"], 14);
     }
-}
-
-#[tokio::test]
-async fn a_list_within_a_message_is_no_array_of_messages() {
-    let text = "{\"id\":\"a\",\"user\":{\"displayName\":\"A\",\"groups\":[\"groups/a\"]}}\n";
-    for cut in 0..=text.len() {
-        let (head, tail) = text.as_bytes().split_at(cut);
-        let body = Frames::new([head.to_vec(), tail.to_vec()]);
-        let request = Request::post("/v1/users:import").body(body).unwrap();
-        let answer = send(&users(&layer()), request).await;
-        assert_eq!(answer.json(), json!({"created": "1"}), "cut at {cut}");
-    }
-}
-
-#[tokio::test]
-async fn the_head_of_a_stream_has_no_content() {
-    let rules = "http: {rules: [{selector: users.v1.Users.WatchUsers, get: /v1/watch}]}";
-    let schema = Descriptors::from_set(example_proto::DESCRIPTORS).service_config(rules);
-    let layer = TranscodeLayer::new(schema.compile().unwrap());
-    let service = layer.layer(answering(|| grpc([event(1)], OK)).1);
-    let answer = send(&service, with_json("HEAD", "/v1/watch", "")).await;
-    assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b""[..]));
-    assert_eq!(answer.header("content-type"), "application/x-ndjson");
 }
 
 #[tokio::test]
@@ -112,13 +89,6 @@ async fn busy(target: &str, chunk: impl Into<Bytes>) -> Answer {
     let mut request = get(target);
     request.headers_mut().insert("grpc-timeout", "1S".parse().unwrap());
     read(service.oneshot(request).await.unwrap()).await
-}
-
-#[tokio::test]
-async fn a_stream_that_never_pauses_ends_in_time() {
-    let lines = busy("/v1/users:watch", event(1)).await.lines();
-    assert_eq!(lines.len(), 101);
-    assert_eq!(lines[100]["code"], 4);
 }
 
 #[tokio::test]

@@ -104,6 +104,10 @@ where
 
     fn poll_step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Step> {
         let (mut this, mut turn) = (self.project(), Turn::new());
+        // Asked first: a service that always has more to say has no longer than others.
+        if this.body.is_some() && this.timer.as_mut().poll(cx).is_ready() {
+            this.writing.interrupted(true, cx);
+        }
         loop {
             if let Some(data) = this.writing.data() {
                 if let Some(next) = this.writing.next_heartbeat() {
@@ -118,10 +122,6 @@ where
             let Some(body) = this.body.as_mut().as_pin_mut() else {
                 return Poll::Ready(Step::End);
             };
-            // A body that is always ready does not wait for the timer.
-            if this.timer.is_over() && this.writing.interrupted(true, cx) {
-                continue;
-            }
             ready!(turn.poll(cx));
             match body.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
@@ -139,8 +139,7 @@ where
                     this.writing.failed(failure::without_status().into(), cx);
                 }
                 Poll::Pending => {
-                    let over = this.timer.as_mut().poll(cx).is_ready();
-                    if !this.writing.interrupted(over, cx) {
+                    if !this.writing.interrupted(false, cx) {
                         return Poll::Pending;
                     }
                 }

@@ -30,6 +30,10 @@ impl Origin {
         }
     }
 
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
     /// Tells of a refusal of this layer's.
     pub(in crate::transcode) fn tell(&self, rejection: &Rejection) {
         event::refused("transcode", Head::of(&self.request()), rejection);
@@ -51,10 +55,6 @@ impl Origin {
             }
         };
         self.fit(response)
-    }
-
-    pub(super) fn is_head(&self) -> bool {
-        self.method == Method::HEAD
     }
 
     /// The answer to a `HEAD` has no content.

@@ -39,11 +39,6 @@ impl Timer {
         }
     }
 
-    /// Whether the time is up. Wakes nobody.
-    pub(super) fn is_over(&self) -> bool {
-        self.at.is_some_and(|at| self.clock.now() >= at)
-    }
-
     /// Ready when the time is up; never if there is none.
     pub(super) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();

@@ -32,7 +32,7 @@ enum Source {
         lines: Lines,
         /// The number of the last one.
         number: u64,
-        /// Something that is not blank has come.
+        /// Something has come that is not blank.
         begun: bool,
     },
     Raw {
@@ -57,8 +57,12 @@ impl Upload {
     /// Of lines of JSON.
     pub(super) fn lines(input: Input, slot: Arc<Slot>) -> Self {
         let lines = Lines::new(input.max_message());
-        let source = Source::Lines { lines, number: 0, begun: false };
-        Self { input, source, slot, stage: Stage::Reading }
+        Self {
+            input,
+            source: Source::Lines { lines, number: 0, begun: false },
+            slot,
+            stage: Stage::Reading,
+        }
     }
 
     /// Of content of this media type.
@@ -72,12 +76,12 @@ impl Upload {
         match &mut self.source {
             Source::Raw { chunk, .. } => *chunk = data,
             Source::Lines { lines, begun, .. } => {
-                let start = data.trim_ascii_start();
-                let first = !std::mem::replace(begun, *begun || !start.is_empty());
-                match first && start.starts_with(b"[") && self.input.refuses_arrays() {
-                    true => self.stage = Stage::Failed(Rejection::malformed(ARRAY)),
-                    false => lines.push(data),
+                let first = data.trim_ascii_start();
+                let is_start = !std::mem::replace(begun, *begun || !first.is_empty());
+                if is_start && is_array(first) && self.input.refuses_arrays() {
+                    self.stage = Stage::Failed(Rejection::malformed(ARRAY));
                 }
+                lines.push(data);
             }
         }
     }
@@ -154,3 +158,8 @@ impl Upload {
 
 const ARRAY: &str =
     "A stream of messages is sent as lines of JSON, each a message; this is an array.";
+
+/// Whether what comes first begins an array.
+fn is_array(text: &[u8]) -> bool {
+    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii_start().starts_with(b"[")
+}

@@ -71,8 +71,7 @@ impl Writing {
     /// When the client is to hear that we are there, if nothing else comes.
     pub(super) fn next_heartbeat(&self) -> Option<Deadline> {
         let settings = &self.call.plan.settings;
-        let has_heart = self.heartbeat().is_some() && !settings.heartbeat.is_zero();
-        let is_told = matches!(self.form, Form::Records(_)) && has_heart;
+        let is_told = matches!(self.form, Form::Records(_)) && self.heartbeat().is_some();
         let at = is_told.then(|| settings.clock.now().checked_add(settings.heartbeat));
         at.flatten().map(Deadline)
     }
@@ -118,8 +117,10 @@ impl Writing {
     /// The stream has ended, with these trailers.
     pub(super) fn ended(&mut self, trailers: HeaderMap, cx: &Context<'_>) {
         let whole = |_| self.frames.end().map_err(failure::frames);
-        if let Err(failure) = failure::of_trailers(trailers).and_then(whole) {
-            self.failed(failure, cx);
+        match failure::of_trailers(trailers).and_then(whole) {
+            Err(failure) => self.failed(failure, cx),
+            // The service may have made do with half of a request: the client is told all the same.
+            Ok(()) => self.failure = self.call.fault(cx).map(Failure::Rejected),
         }
     }
 
