@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let upstream = Upstream::new(&origin)?.http2();
     let reflection = Reflection::of(upstream.clone());
-    let rest = TranscodeLayer::new(compile(reflection.fetch().await?)?);
+    let rest = TranscodeLayer::new(compile(reflection.fetch().await?)?).reject_unknown();
 
     // The last good schema stays while the server is away, or tells what does not compile.
     let handle = rest.handle();

@@ -53,6 +53,7 @@ pub fn failed(code: u32, message: &str) -> Response<Frames> {
 pub type Seen = Arc<Mutex<Vec<Request<()>>>>;
 
 /// A service that gives this answer to every request.
+#[allow(clippy::type_complexity, reason = "what it is says what it does")]
 pub fn answering(
     answer: impl Fn() -> Response<Frames> + Clone,
 ) -> (
