@@ -282,8 +282,11 @@ impl Rejection {
 
     /// 415 with the media types that are taken, in the `Accept` field that RFC 9110 §15.5.16 advises.
     pub fn unsupported_media_type(accept: HeaderValue) -> Self {
-        Self::new(Reason::UnsupportedMediaType, "Content of that media type is not taken here.")
-            .with_header(header::ACCEPT, accept)
+        Self::new(
+            Reason::UnsupportedMediaType,
+            "Content of that media type is not taken here; the field `Accept` says which is.",
+        )
+        .with_header(header::ACCEPT, accept)
     }
 
     /// 429 / `RESOURCE_EXHAUSTED`: ask again after `retry_after`.

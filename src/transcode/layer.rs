@@ -143,10 +143,10 @@ impl TranscodeLayer {
     }
 
     /// After how long without a message an event stream has a comment, so that nobody on the way takes it for dead.
-    /// Default: 15 s.
+    /// A second at least. Default: 15 s.
     #[must_use]
     pub fn heartbeat(self, period: Duration) -> Self {
-        self.set(|settings| settings.heartbeat = period)
+        self.set(|settings| settings.heartbeat = period.max(Duration::from_secs(1)))
     }
 
     /// The source of time. Default: the system's.

@@ -46,6 +46,16 @@ async fn messages_are_framed_as_the_client_accepts() {
 }
 
 #[tokio::test]
+async fn a_head_has_no_stream() {
+    let service = layer().layer(answering(|| grpc([event(1)], OK)).1);
+    let mut request = get("/v1/users:watch");
+    *request.method_mut() = http::Method::HEAD;
+    let answer = send(&service, request).await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+    assert_eq!(answer.header("content-type"), "application/x-ndjson");
+}
+
+#[tokio::test]
 async fn a_stream_without_messages_is_empty() {
     for answer in [|| grpc([], OK), || failed(0, "")] {
         assert_eq!(told("*/*", answer).await.body, "");

@@ -6,6 +6,7 @@ mod users;
 
 mod builtin;
 mod cancel;
+mod conformance;
 mod contract;
 mod download;
 mod failures;

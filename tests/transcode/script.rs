@@ -53,7 +53,7 @@ pub fn failed(code: u32, message: &str) -> Response<Frames> {
 pub type Seen = Arc<Mutex<Vec<Request<()>>>>;
 
 /// A service that gives this answer to every request.
-#[allow(clippy::type_complexity, reason = "what it is says what it does")]
+#[allow(clippy::type_complexity, reason = "it says what the service is")]
 pub fn answering(
     answer: impl Fn() -> Response<Frames> + Clone,
 ) -> (

@@ -13,7 +13,10 @@ use tower_gateway::{
     transcode::{CallBody, TranscodeLayer},
 };
 
-use crate::rest::{get, layer, read, users, with_ada};
+use crate::{
+    rest::{get, layer, read, users, with_ada},
+    script,
+};
 
 fn timed() -> (TranscodeLayer, tower_gateway::clock::ManualClock) {
     let (clock, time) = Clock::manual();
@@ -57,6 +60,19 @@ async fn a_stream_ends_when_the_client_said() {
     time.advance(Duration::from_secs(59));
     let next = futures_util::poll!(body.frame());
     assert!(next.is_pending(), "not by the bound of other calls: {next:?}");
+    time.advance(Duration::from_secs(1));
+    let last = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&last).unwrap()["code"], 4);
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn a_service_that_never_pauses_has_no_longer() {
+    let (layer, time) = timed();
+    let messages = || script::grpc(vec![script::user("x"); 10_000], script::OK);
+    let service = layer.stream_timeout(Duration::from_secs(1)).layer(script::answering(messages).1);
+    let mut body = service.oneshot(get("/v1/users:watch")).await.unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
     time.advance(Duration::from_secs(1));
     let last = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&last).unwrap()["code"], 4);

@@ -4,10 +4,13 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Channel};
 use serde_json::{Value, json};
-use tower::ServiceExt;
-use tower_gateway::test_util::Frames;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_gateway::{test_util::Frames, transcode::CallBody};
 
-use crate::rest::{get, layer, post, read, send, users, with_ada, with_json};
+use crate::{
+    rest::{Content, get, layer, post, read, send, users, with_ada, with_json},
+    script::{OK, grpc, user},
+};
 
 const TWO: &str = "{\"id\":\"a\",\"user\":{\"displayName\":\"Ä\"}}\r\n\n\
     {\"id\":\"b\",\"user\":{\"displayName\":\"B\"}}";
@@ -36,9 +39,20 @@ async fn a_line_that_is_wrong_ends_the_call() {
 }
 
 #[tokio::test]
+async fn a_list_within_a_message_is_no_array_wherever_it_is_cut() {
+    let line = r#"{"id":"a","user":{"groups": [ "g"],"displayName":"A"}}"#;
+    for cut in 0..=line.len() {
+        let body = Frames::new([line[..cut].to_owned(), line[cut..].to_owned()]);
+        let request = Request::post("/v1/users:import").body(body).unwrap();
+        let answer = send(&users(&layer()), request).await;
+        assert_eq!(answer.json(), json!({"created": "1"}), "cut at {cut}");
+    }
+}
+
+#[tokio::test]
 async fn an_array_is_no_stream() {
     let users = users(&layer());
-    for array in ["[{}]", " \n [", "[\n{},\n{}]"] {
+    for array in ["[{}]", " \n [", "[\n{},\n{}]", "\u{feff}[]"] {
         send(&users, post("/v1/users:import", array)).await.is_problem(400, "lines of JSON");
     }
 }
@@ -85,6 +99,23 @@ async fn a_body_that_breaks_off_is_no_answer() {
     said.abort(std::io::Error::other("gone"));
     let response = users(&layer()).oneshot(import).await.unwrap();
     read(response).await.is_problem(400, "incomplete");
+}
+
+#[tokio::test]
+async fn a_fault_is_told_though_the_service_makes_do_with_half() {
+    // answers all is well without reading, and after having read what it could
+    for reads in [false, true] {
+        let service =
+            layer().layer(service_fn(move |request: Request<CallBody<Content>>| async move {
+                let mut body = request.into_body();
+                while reads && body.frame().await.is_some_and(|frame| frame.is_ok()) {}
+                Ok::<_, std::convert::Infallible>(grpc([user("x")], OK))
+            }));
+        let import = send(&service, post("/v1/users:import", "{}\n{]")).await;
+        assert_eq!(import.status, if reads { 400 } else { 200 });
+        let chat = send(&service, post("/v1/chat", "{}\n{]")).await;
+        assert_eq!(chat.status, if reads { 400 } else { 200 });
+    }
 }
 
 #[tokio::test]

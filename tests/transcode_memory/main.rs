@@ -9,6 +9,7 @@ mod users;
 use std::{
     alloc::System,
     convert::Infallible,
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -23,9 +24,13 @@ use futures_util::future::join_all;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tokio::net::TcpStream;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_gateway::{
+    server::{self, Server},
     test_util::Frames,
     transcode::{CallBody, TranscodeLayer},
 };
@@ -48,42 +53,119 @@ fn layer() -> TranscodeLayer {
 #[tokio::test]
 async fn memory_is_bounded() {
     ten_thousand_streams().await;
+    ten_thousand_streams_on_sockets().await;
     a_hundred_megabytes().await;
 }
 
 const STREAMS: usize = 10_000;
 
 async fn ten_thousand_streams() {
+    let native = streams(|| {
+        let watch = Request::post("/users.v1.Users/WatchUsers");
+        let frame = Bytes::from_static(&[0; 5]);
+        watch.header("content-type", "application/grpc").body(Full::new(frame)).unwrap()
+    });
+    let native = native.await;
+    let rest = streams(|| Request::get("/v1/users:watch").body(Full::default()).unwrap()).await;
+    println!("bytes that a stream holds: {native:?} of tonic's, {rest:?} with the layer's");
+    let (ours, then) = (rest[0] - native[0], rest[4] - native[4]);
+    assert!(ours < 2 * 1024, "the layer holds {ours} bytes for a stream");
+    assert!(then <= ours + 256, "it grows: {rest:?}, and without it {native:?}");
+}
+
+/// How much each holds after 1 to 5 messages.
+async fn streams(watch: impl Fn() -> Request<Full<Bytes>>) -> Vec<usize> {
     let users = layer().layer(UsersServer::new(users::Users::default()));
-    let send = async |method: &str, target: &str| {
-        let body = Full::new(Bytes::from_static(br#"{"displayName":"Ada"}"#));
-        let request = Request::builder().method(method).uri(target).body(body).unwrap();
+    let send = async |request| {
         let response = users.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200);
         response.into_body()
     };
-    send("POST", "/v1/users?id=ada").await;
+    let ada = |method: &str, target: &str| {
+        let body = Full::new(Bytes::from_static(br#"{"displayName":"Ada"}"#));
+        Request::builder().method(method).uri(target).body(body).unwrap()
+    };
+    send(ada("POST", "/v1/users?id=ada")).await;
 
     let before = live();
     let mut streams = Vec::with_capacity(STREAMS);
     for _ in 0..STREAMS {
-        streams.push(send("GET", "/v1/users:watch").await);
+        streams.push(send(watch()).await);
     }
-    let mut held = Vec::new();
+    let mut each = Vec::new();
     for change in 0..5 {
         if change > 0 {
-            send("PATCH", "/v1/users/ada").await.collect().await.unwrap();
+            send(ada("PATCH", "/v1/users/ada")).await.collect().await.unwrap();
         }
         let frames = join_all(streams.iter_mut().map(BodyExt::frame)).await;
         assert!(frames.into_iter().all(|frame| frame.is_some_and(|it| it.is_ok())));
-        held.push(live() - before);
+        each.push((live() - before) / STREAMS);
     }
-    let each: Vec<_> = held.iter().map(|held| held / STREAMS).collect();
-    println!("bytes that a stream holds, after 1 to 5 messages: {each:?}");
-    assert!(each[0] < 8 * 1024, "a stream holds {} bytes", each[0]);
-    assert!(each[4] <= each[0] + 256, "it grows: {each:?}");
     drop(streams);
     assert!(live() < before + MIB, "streams leave {} bytes behind", live() - before);
+    each
+}
+
+/// Streams on one connection of HTTP/2.
+const ON_ONE: usize = 100;
+
+type Client = hyper::client::conn::http2::SendRequest<Full<Bytes>>;
+
+/// The same over connections to a real server: what client, server and service hold together.
+async fn ten_thousand_streams_on_sockets() {
+    let users = layer().layer(UsersServer::new(users::Users::default()));
+    let listener = server::listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = Server::new().serve(listener, users, async { drop(stopped.await) });
+    let serving = tokio::spawn(serving);
+    let mut admin = connect(addr).await;
+    let ada = r#"{"displayName":"Ada"}"#;
+    assert_eq!(ask(&mut admin, "POST", "/v1/users?id=ada", ada).await.status(), 200);
+
+    let (before, mut connections, mut streams) = (live(), Vec::new(), Vec::new());
+    for _ in 0..STREAMS / ON_ONE {
+        let mut connection = connect(addr).await;
+        for _ in 0..ON_ONE {
+            let response = ask(&mut connection, "GET", "/v1/users:watch", "").await;
+            assert_eq!(response.status(), 200);
+            streams.push(response.into_body());
+        }
+        connections.push(connection);
+    }
+    let mut each = Vec::new();
+    for change in 0..5 {
+        if change > 0 {
+            let changed = ask(&mut admin, "PATCH", "/v1/users/ada", ada).await;
+            changed.into_body().collect().await.unwrap();
+        }
+        let frames = join_all(streams.iter_mut().map(BodyExt::frame)).await;
+        assert!(frames.into_iter().all(|frame| frame.is_some_and(|it| it.is_ok())));
+        each.push((live() - before) / STREAMS);
+    }
+    println!("bytes that a stream holds, with its client: {each:?}");
+    assert!(each[4] <= each[1] + 1024, "it grows: {each:?}");
+    drop((streams, connections, admin, stop));
+    serving.await.unwrap().unwrap();
+}
+
+async fn connect(addr: SocketAddr) -> Client {
+    let stream = TokioIo::new(TcpStream::connect(addr).await.unwrap());
+    let (client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+async fn ask(
+    client: &mut Client,
+    method: &str,
+    target: &str,
+    body: &'static str,
+) -> Response<Incoming> {
+    client.ready().await.unwrap();
+    let request = Request::builder().method(method).uri(format!("http://x{target}"));
+    client.send_request(request.body(Full::from(body)).unwrap()).await.unwrap()
 }
 
 /// A chunk, a hundred megabytes of it; and what was seen when it was asked for.

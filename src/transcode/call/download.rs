@@ -103,6 +103,10 @@ where
 
     fn poll_step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Step> {
         let mut this = self.project();
+        // Asked first: a service that always has more to say has no longer than others.
+        if this.body.is_some() && this.timer.as_mut().poll(cx).is_ready() {
+            this.writing.interrupted(true, cx);
+        }
         loop {
             if let Some(data) = this.writing.data() {
                 if let Some(next) = this.writing.next_heartbeat() {
@@ -133,8 +137,7 @@ where
                     this.writing.failed(failure::without_status().into(), cx);
                 }
                 Poll::Pending => {
-                    let over = this.timer.as_mut().poll(cx).is_ready();
-                    if !this.writing.interrupted(over, cx) {
+                    if !this.writing.interrupted(false, cx) {
                         return Poll::Pending;
                     }
                 }

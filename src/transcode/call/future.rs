@@ -54,11 +54,11 @@ pin_project! {
     }
 }
 
+/// What comes of a step: another state, or the answer.
 #[allow(
     clippy::large_enum_variant,
     reason = "made and taken apart at once; a box would cost an allocation"
 )]
-/// What comes of a step: another state, or the answer.
 enum Next<S, F, B, R> {
     State(State<S, F, B, R>),
     Answer(Response<TranscodeBody<R>>),
@@ -264,8 +264,12 @@ where
     let (head, download) = begin.take().expect("it is there");
     Poll::Ready(match begun {
         Ok(()) => {
-            let response = download.call().stream_head(head, download.media());
-            response.map(|()| TranscodeBody::stream(download))
+            let call = download.call();
+            let response = call.stream_head(head, download.media());
+            match call.origin.is_head() {
+                true => response.map(|()| TranscodeBody::whole(Bytes::new())),
+                false => response.map(|()| TranscodeBody::stream(download)),
+            }
         }
         Err(failure) => download.call().failed(failure).map(TranscodeBody::whole),
     })

@@ -30,6 +30,10 @@ impl Origin {
         }
     }
 
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
     /// Tells of a refusal of this layer's.
     pub(in crate::transcode) fn tell(&self, rejection: &Rejection) {
         event::refused("transcode", Head::of(&self.request()), rejection);
@@ -55,7 +59,7 @@ impl Origin {
 
     /// The answer to a `HEAD` has no content.
     pub(super) fn fit(&self, mut response: Response<Bytes>) -> Response<Bytes> {
-        if self.method == Method::HEAD {
+        if self.is_head() {
             *response.body_mut() = Bytes::new();
         }
         response

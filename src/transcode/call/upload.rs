@@ -32,6 +32,8 @@ enum Source {
         lines: Lines,
         /// The number of the last one.
         number: u64,
+        /// Something has come that is not blank.
+        begun: bool,
     },
     Raw {
         /// Told with the first message.
@@ -55,7 +57,12 @@ impl Upload {
     /// Of lines of JSON.
     pub(super) fn lines(input: Input, slot: Arc<Slot>) -> Self {
         let lines = Lines::new(input.max_message());
-        Self { input, source: Source::Lines { lines, number: 0 }, slot, stage: Stage::Reading }
+        Self {
+            input,
+            source: Source::Lines { lines, number: 0, begun: false },
+            slot,
+            stage: Stage::Reading,
+        }
     }
 
     /// Of content of this media type.
@@ -68,10 +75,14 @@ impl Upload {
     pub(super) fn push(&mut self, data: Bytes) {
         match &mut self.source {
             Source::Raw { chunk, .. } => *chunk = data,
-            Source::Lines { number: 0, .. } if self.input.refuses_arrays() && is_array(&data) => {
-                self.stage = Stage::Failed(Rejection::malformed(ARRAY));
+            Source::Lines { lines, begun, .. } => {
+                let first = data.trim_ascii_start();
+                let is_start = !std::mem::replace(begun, *begun || !first.is_empty());
+                if is_start && is_array(first) && self.input.refuses_arrays() {
+                    self.stage = Stage::Failed(Rejection::malformed(ARRAY));
+                }
+                lines.push(data);
             }
-            Source::Lines { lines, .. } => lines.push(data),
         }
     }
 
@@ -117,7 +128,7 @@ impl Upload {
     fn message(&mut self, frames: &mut Vec<u8>) -> Result<bool, Rejection> {
         let ended = matches!(self.stage, Stage::Ended);
         match &mut self.source {
-            Source::Lines { lines, number } => {
+            Source::Lines { lines, number, .. } => {
                 let line = lines.next().or_else(|| ended.then(|| lines.end()).flatten());
                 let Some(line) = line else { return Ok(false) };
                 *number += 1;
@@ -148,7 +159,7 @@ impl Upload {
 const ARRAY: &str =
     "A stream of messages is sent as lines of JSON, each a message; this is an array.";
 
-/// Whether the first chunk that is not blank begins an array.
-fn is_array(chunk: &[u8]) -> bool {
-    chunk.trim_ascii_start().starts_with(b"[")
+/// Whether what comes first begins an array.
+fn is_array(text: &[u8]) -> bool {
+    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text).trim_ascii_start().starts_with(b"[")
 }

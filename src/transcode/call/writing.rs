@@ -117,8 +117,10 @@ impl Writing {
     /// The stream has ended, with these trailers.
     pub(super) fn ended(&mut self, trailers: HeaderMap, cx: &Context<'_>) {
         let whole = |_| self.frames.end().map_err(failure::frames);
-        if let Err(failure) = failure::of_trailers(trailers).and_then(whole) {
-            self.failed(failure, cx);
+        match failure::of_trailers(trailers).and_then(whole) {
+            Err(failure) => self.failed(failure, cx),
+            // The service may have made do with half of a request: the client is told all the same.
+            Ok(()) => self.failure = self.call.fault(cx).map(Failure::Rejected),
         }
     }
 

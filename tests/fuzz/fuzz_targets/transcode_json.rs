@@ -105,7 +105,8 @@ fn spoiled_wire(
             let ours = serde_json::from_slice(ours).expect("what we print is JSON");
             assert!(same(&ours, theirs), "{wire:?}\n{ours}\n{theirs}");
         }
-        // It prints `null` for a Value that has none, and begins to count depth anew in an Any.
+        // It prints `null` for a Value that has none, begins to count depth anew in an Any, prints the path of a
+        // field mask that would not come back, and brings times in range.
         (Err(no), Some(_)) if tolerated(no) => {}
         (Err(no), Some(theirs)) => panic!("{wire:?}: {no} {:?}\n{theirs}", no.cause()),
         // It cannot print an empty Any.
@@ -118,9 +119,15 @@ fn spoiled_wire(
 
 fn tolerated(no: &Rejection) -> bool {
     let cause = no.cause().map(ToString::to_string).unwrap_or_default();
-    ["a google.protobuf.Value that has no value", "more than 100 deep"]
-        .iter()
-        .any(|it| cause.contains(it))
+    [
+        "a google.protobuf.Value that has no value",
+        "more than 100 deep",
+        "a field mask",
+        "a time that is out of range",
+        "a duration that is out of range",
+    ]
+    .iter()
+    .any(|it| cause.contains(it))
 }
 
 fn has(text: &[u8], part: &[u8]) -> bool {
@@ -143,7 +150,12 @@ fn spoiled_json(
     let mut json = serde_json::Deserializer::from_slice(&text);
     let strict = DeserializeOptions::new().deny_unknown_fields(true);
     let theirs = DynamicMessage::deserialize_with_options(message, &mut json, &strict);
-    let theirs = theirs.unwrap_or_else(|no| panic!("{}: {no}", String::from_utf8_lossy(&text)));
+    let theirs = match theirs {
+        Ok(theirs) => theirs,
+        // It refuses the greatest float as it prints it itself.
+        Err(no) if no.to_string().contains("float value out of range") => return Ok(()),
+        Err(no) => panic!("{}: {no}", String::from_utf8_lossy(&text)),
+    };
     let plain = SerializeOptions::new();
     let (ours, theirs) = (printed(&ours, &plain), printed(&theirs, &plain));
     match (ours, theirs) {

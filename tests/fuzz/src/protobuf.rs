@@ -59,9 +59,15 @@ pub fn compiled(file: FileDescriptorProto) -> Option<(DescriptorPool, Vec<u8>)> 
     Some((pool, prost::Message::encode_to_vec(&set)))
 }
 
-/// Whether a message has a field of an enum that takes declared numbers only.
-pub fn has_closed_enum(pool: &DescriptorPool) -> bool {
-    let closed = |field: FieldDescriptor| matches!(field.kind(), Kind::Enum(it) if it.parent_file().syntax() == Syntax::Proto2);
+/// Whether `prost-reflect` reads spoiled octets otherwise than protobuf: it takes numbers that a closed enum does not
+/// have for values, and whatever is laid out in whatever way for the entry of a map.
+pub fn reads_otherwise(pool: &DescriptorPool) -> bool {
+    let otherwise = |field: FieldDescriptor| {
+        let kind = field.kind();
+        let closed = matches!(&kind, Kind::Enum(it) if it.parent_file().syntax() == Syntax::Proto2);
+        let maps = ["Any", "ListValue", "Struct", "Value"];
+        closed || field.is_map() || kind.as_message().is_some_and(|it| maps.contains(&it.name()))
+    };
     let ours = pool.all_messages().filter(|message| message.package_name() == "fuzz");
     ours.flat_map(|message| message.fields().collect::<Vec<_>>()).any(otherwise)
 }
