@@ -13,6 +13,7 @@ use tower::Layer;
 use tower_gateway::{
     ConfigError,
     server::Server,
+    target::PathRules,
     transcode::{Descriptors, Schema, TranscodeLayer, reflection::Reflection},
     upstream::Upstream,
 };
@@ -59,6 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("curl -N localhost:3000/v1/users:watch");
     println!("curl -i localhost:3000/users.v1.Users/Ping --json '{{}}'");
     let stop = async { drop(tokio::signal::ctrl_c().await) };
-    Server::new().serve(listener, rest.layer(upstream), stop).await?;
+    let paths = PathRules::default().keep_encoded_slashes(); // in `/v1/users/a%2Fb`, a part of the id
+    Server::new().paths(paths).serve(listener, rest.layer(upstream), stop).await?;
     Ok(())
 }

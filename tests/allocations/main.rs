@@ -3,6 +3,8 @@
 //! The counts are of the whole process, so this crate has one test only.
 #![allow(unreachable_pub)]
 
+#[path = "../../benches/support/calls.rs"]
+mod calls;
 #[path = "../../benches/support/cost.rs"]
 mod cost;
 #[path = "../../benches/support/layers.rs"]
@@ -10,6 +12,9 @@ mod layers;
 #[path = "../support/tokens.rs"]
 #[allow(dead_code)]
 mod tokens;
+#[path = "../../examples/support/users.rs"]
+#[allow(dead_code)]
+mod users;
 
 /// Admissions, and what each allocates for. Refusals are answers with a document, and not pinned.
 const EXPECTED: &[(&str, usize, &str)] = &[
@@ -74,6 +79,16 @@ const EXPECTED: &[(&str, usize, &str)] = &[
     ),
 ];
 
+/// What transcoding adds to a native call of the same service.
+const OF_A_CALL: &[(&str, usize, &str)] = &[
+    ("GetUser, native, through the layer", 0, "what passes is not touched"),
+    (
+        "GET /v1/users/{id}",
+        11,
+        "message and frame, fields and extensions of the call, whom it is for, JSON",
+    ),
+];
+
 #[test]
 fn each_layer_allocates_what_its_work_needs_and_no_more() {
     let measured = layers::measure();
@@ -84,4 +99,14 @@ fn each_layer_allocates_what_its_work_needs_and_no_more() {
         (!as_told).then(|| format!("{name}: {counted}, not {allocations}: {what_for}"))
     });
     assert_eq!(off.collect::<Vec<_>>(), [""; 0]);
+
+    let calls = calls::measure();
+    let counted = |name: &str| {
+        let row = calls.iter().find(|it| it.0 == name).expect("a row of the table");
+        row.1.allocations
+    };
+    for (name, allocations, what_for) in OF_A_CALL {
+        let added = counted(name) - counted("GetUser, native");
+        assert_eq!(added, *allocations as f64, "{name}: {what_for}");
+    }
 }
