@@ -13,6 +13,7 @@ use tower::Layer;
 use tower_gateway::{
     ConfigError,
     server::Server,
+    target::PathRules,
     transcode::{Descriptors, Schema, TranscodeLayer, reflection::Reflection},
     upstream::Upstream,
 };
@@ -46,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let upstream = Upstream::new(&origin)?.http2();
     let reflection = Reflection::of(upstream.clone());
-    let rest = TranscodeLayer::new(compile(reflection.fetch().await?)?);
+    let rest = TranscodeLayer::new(compile(reflection.fetch().await?)?).reject_unknown();
 
     // The last good schema stays while the server is away, or tells what does not compile.
     let handle = rest.handle();
@@ -59,6 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("curl -N localhost:3000/v1/users:watch");
     println!("curl -i localhost:3000/users.v1.Users/Ping --json '{{}}'");
     let stop = async { drop(tokio::signal::ctrl_c().await) };
-    Server::new().serve(listener, rest.layer(upstream), stop).await?;
+    let paths = PathRules::default().keep_encoded_slashes(); // in `/v1/users/a%2Fb`, a part of the id
+    Server::new().paths(paths).serve(listener, rest.layer(upstream), stop).await?;
     Ok(())
 }

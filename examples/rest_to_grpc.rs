@@ -26,11 +26,11 @@ fn app() -> Result<Router, Box<dyn std::error::Error>> {
 }
 
 const LINES: &str = r#"
-curl -i localhost:3000/v1/users?id=ada -d '{"displayName":"Ada","role":"ROLE_ADMIN","email":"ada@example.com"}' -H 'content-type: application/json'
+curl -i 'localhost:3000/v1/users?id=ada' -d '{"displayName":"Ada","role":"ROLE_ADMIN","email":"ada@example.com"}' -H 'content-type: application/json'
 curl -i localhost:3000/v1/users/ada
 curl -i localhost:3000/v1/users/nobody                                    # 404, a problem document
-curl -i localhost:3000/v1/users?filter.roles=ROLE_ADMIN&page_size=2
-curl -i localhost:3000/v1/users?colour=red                                # 400: no such parameter
+curl -i 'localhost:3000/v1/users?filter.roles=ROLE_ADMIN&page_size=2'
+curl -i 'localhost:3000/v1/users?colour=red'                              # 400: no such parameter
 curl -i -X PATCH localhost:3000/v1/users/ada -d '{"phone":"+47 1"}' -H 'content-type: application/json'
 curl -iN localhost:3000/v1/users:watch -H 'accept: text/event-stream'     # until you leave
 printf '{"user":{"displayName":"Bo"}}\n{"user":{"displayName":"Cy"}}\n' | curl -iT- -X POST localhost:3000/v1/users:import

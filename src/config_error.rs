@@ -54,6 +54,14 @@ impl Mistakes {
         self.0.mistakes.push(mistake.into());
     }
 
+    #[allow(
+        dead_code,
+        reason = "used by the concerns that judge the whole when its parts are right"
+    )]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.mistakes.is_empty()
+    }
+
     /// The value of a setting, or `None` after noting its mistakes.
     #[allow(dead_code, reason = "used by the concerns that nest settings")]
     pub(crate) fn note<T>(&mut self, setting: Result<T, ConfigError>) -> Option<T> {

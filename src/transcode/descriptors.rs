@@ -119,7 +119,7 @@ impl Descriptors {
     ///
     /// Lists every mistake, with the file, the method and the reason: sets that are none, files that contradict one
     /// another, types that nobody declares, rules against those of `google/api/http.proto`, two rules for the same
-    /// requests, names of methods and services that do not exist.
+    /// requests, names of methods and services that do not exist, methods of which not one has a rule.
     pub fn compile(&self) -> Result<Schema, ConfigError> {
         let mut mistakes = Mistakes::of("transcode");
         let types = mistakes.note(Types::compile(&self.sets));

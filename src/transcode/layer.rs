@@ -34,9 +34,13 @@ impl TranscodeLayer {
     ///
     /// # Errors
     ///
-    /// As [`Schema::from_descriptor_set`].
+    /// As [`Schema::from_descriptor_set`]; and a set that declares no service.
     pub fn from_descriptor_set(bytes: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        Schema::from_descriptor_set(bytes).map(Self::new)
+        let schema = Schema::from_descriptor_set(bytes)?;
+        match schema.table().bindings().is_empty() {
+            true => Err(ConfigError::new("transcode", "the descriptor set declares no service")),
+            false => Ok(Self::new(schema)),
+        }
     }
 
     /// A handle to swap the schema with.

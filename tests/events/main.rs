@@ -195,6 +195,48 @@ async fn of_signed_urls() {
     assert_shows(&events, &["admitted", "refused", "reported", "the signature is another one"]);
 }
 
+/// What a client says in a query or a body is its own.
+#[tokio::test]
+async fn of_transcoding() {
+    use tower_gateway::transcode::{CallBody, TranscodeLayer};
+    LazyLock::force(&SUBSCRIBER);
+    let nobody = service_fn(|_: Request<CallBody<Full<Bytes>>>| async {
+        let answer = http::Response::builder().header("content-type", "text/plain");
+        Ok::<_, std::convert::Infallible>(answer.body(Full::<Bytes>::default()).unwrap())
+    });
+    let rest = TranscodeLayer::from_descriptor_set(example_proto::DESCRIPTORS).unwrap();
+    let rest = rest.reject_unknown().layer(nobody);
+    let status = async |method: &str, uri: &str, body: &'static str| {
+        let request = Request::builder().method(method).uri(uri);
+        let request = request.header("content-type", "application/json");
+        let answer = rest.clone().oneshot(request.body(Full::from(body)).unwrap()).await.unwrap();
+        answer.status().as_u16()
+    };
+    let uri = "/v1/transcoded/users";
+    assert_eq!(status("GET", uri, "").await, 404);
+    assert_eq!(status("GET", "/v1/users?order=canary-query", "").await, 400);
+    assert_eq!(status("GET", "/v1/users?page_size=canary-number", "").await, 400);
+    for body in [
+        r#"{"role":"canary-member"}"#,
+        r#"{"createTime":"canary-time"}"#,
+        r#"{"sessionLength":"canary-length"}"#,
+        r#"{"quotaBytes":"canary-quota"}"#,
+        r#"{"keyDigest":"canary-digest!"}"#,
+        r#"{"trust":"canary-trust"}"#,
+        r#"{"attachments":[{"@type":"canary-type"}]}"#,
+        r#"canary-nonsense"#,
+    ] {
+        assert_eq!(status("POST", "/v1/users?id=canary-id", body).await, 400, "{body}");
+    }
+    assert_eq!(status("GET", "/v1/users/ada", "").await, 502);
+    let canaries = ["canary-query", "canary-number", "canary-member", "canary-time"];
+    let more = ["canary-length", "canary-quota", "canary-digest", "canary-trust", "canary-type"];
+    let secrets = [&canaries[..], &more, &["canary-nonsense", "canary-id"]].concat();
+    assert_shows(&events(uri, &secrets), &["transcode", "refused", "404", "not-found"]);
+    let broken = events("/v1/users/ada", &[]);
+    assert_shows(&broken, &["transcode", "502", "answered in no gRPC", "text/plain"]);
+}
+
 #[tokio::test]
 async fn of_combinations_and_rules_which_name_who_refused() {
     let keys = KeySet::from_secret(Algorithm::HS256, SECRET).unwrap();

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt};
-use tower_gateway::{clock::Clock, test_util::Frames};
+use tower_gateway::{clock::Clock, test_util::Frames, transcode::Framing};
 
 use crate::{
     rest::{Answer, Content, get, layer, send, with_ada},
@@ -53,6 +53,16 @@ async fn a_head_has_no_stream() {
     let answer = send(&service, request).await;
     assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
     assert_eq!(answer.header("content-type"), "application/x-ndjson");
+}
+
+#[tokio::test]
+async fn who_does_not_say_gets_the_framing_of_the_layer() {
+    let layer = layer().framing(Framing::Array);
+    let service = layer.layer(answering(|| grpc([event(1), event(2)], OK)).1);
+    let answer = send(&service, get("/v1/users:watch")).await;
+    assert_eq!(answer.json(), json!([{"sequence": "1"}, {"sequence": "2"}]));
+    let asked = send(&service, accepting("/v1/users:watch", "application/x-ndjson")).await;
+    assert_eq!(asked.body.iter().filter(|it| **it == b'\n').count(), 2);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use http::Response;
 use serde_json::json;
-use tower::Layer;
+use tower::{Layer, ServiceExt};
 use tower_gateway::{rejection::Rejection, test_util::Frames, transcode::ErrorBody};
 
 use crate::{
@@ -73,6 +73,22 @@ async fn an_answer_that_breaks_the_protocol_is_502() {
         let answer = || Response::builder().status(status).body(Frames::default()).unwrap();
         assert_eq!(told(answer).await.status, told_as);
     }
+}
+
+/// For whoever has put the layer around something else, or in front of HTTP/1.1.
+#[tokio::test]
+async fn what_may_be_wrong_behind_is_for_events() {
+    let cause = async |answer: fn() -> Response<Frames>| {
+        let told = layer().layer(answering(answer).1).oneshot(get("/v1/users/ada")).await.unwrap();
+        told.extensions().get::<Rejection>().unwrap().cause().unwrap().to_string()
+    };
+    let ended = cause(|| grpc([user("a")], [])).await;
+    assert!(ended.contains("`Upstream::http2`"), "{ended}");
+    let plain = cause(|| {
+        let head = Response::builder().header("content-type", "text/plain");
+        head.body(Frames::new(["hello"])).unwrap()
+    });
+    assert!(plain.await.contains("text/plain"));
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tonic::{
     transport::{Channel, server::TcpIncoming},
 };
 use tower::Layer;
-use tower_gateway::{server, upstream::Upstream};
+use tower_gateway::{server, target::PathRules, upstream::Upstream};
 
 use crate::{
     rest::{get, layer, post, send},
@@ -45,13 +45,17 @@ async fn tonic() -> SocketAddr {
 
 /// The gateway, in front of a tonic server that does not.
 async fn gateway() -> SocketAddr {
+    gateway_of(server::Server::new()).await
+}
+
+async fn gateway_of(gateway: server::Server) -> SocketAddr {
     let (listener, origin) = listen().await;
     let server = tonic::transport::Server::builder().add_service(server());
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     let upstream = Upstream::new(format!("http://{origin}")).unwrap().http2();
     let listener = server::listen(([127, 0, 0, 1], 0).into()).unwrap();
     let addr = listener.local_addr().unwrap();
-    tokio::spawn(server::Server::new().serve(listener, layer().layer(upstream), pending()));
+    tokio::spawn(gateway.serve(listener, layer().layer(upstream), pending()));
     addr
 }
 
@@ -107,6 +111,45 @@ async fn clients_on_sockets() {
         let wrong = import.replace("\"id\"", "\"xx\"");
         let (head, body) = raw(addr, &wrong, 1_000).await;
         assert!(head.starts_with("HTTP/1.1 400 "), "{head} {body}");
+    }
+}
+
+/// What is said is answered before more is said, however the bytes come; who leaves in the middle hurts nobody.
+#[tokio::test]
+async fn a_chat_on_a_socket() {
+    for addr in [tonic().await, gateway().await] {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let head = "POST /v1/chat HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+        let mut next = head.to_owned();
+        for text in ["one", "two", "three"] {
+            let line = format!("{{\"author\":\"me\",\"text\":\"{text}\"}}\n");
+            next += &format!("{:x}\r\n{line}\r\n", line.len());
+            for byte in std::mem::take(&mut next).into_bytes() {
+                stream.write_all(&[byte]).await.unwrap();
+            }
+            let mut got = Vec::new();
+            while !String::from_utf8_lossy(&got).contains(&format!("you said: {text}\"")) {
+                assert_ne!(stream.read_buf(&mut got).await.unwrap(), 0, "{addr}: {got:?}");
+            }
+        }
+        drop(stream);
+        let get = "GET /v1/users/bob HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        assert!(raw(addr, get, 1_000).await.0.starts_with("HTTP/1.1 404 "));
+    }
+}
+
+/// Slashes in one segment: our server keeps them from all layers unless it is told not to.
+#[tokio::test]
+async fn a_segment_may_hold_a_slash_where_the_server_lets_it() {
+    let get = "GET /v1/users/a%2Fb HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let (head, _) = raw(gateway().await, get, 1_000).await;
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+    let keeping = server::Server::new().paths(PathRules::default().keep_encoded_slashes());
+    for addr in [tonic().await, gateway_of(keeping).await] {
+        let (head, body) = raw(addr, get, 1_000).await;
+        assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+        assert!(body.contains("users/a/b does not exist"), "{body}");
     }
 }
 

@@ -80,6 +80,20 @@ async fn a_service_that_never_pauses_has_no_longer() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_when_its_own_bound_says() {
+    let (layer, time) = timed();
+    let users = with_ada(&layer.stream_timeout(Duration::from_secs(3_600))).await;
+    let mut body = users.clone().oneshot(get("/v1/users:watch")).await.unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
+    time.advance(Duration::from_secs(3_599));
+    assert!(futures_util::poll!(body.frame()).is_pending());
+    time.advance(Duration::from_secs(1));
+    let last = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&last).unwrap()["code"], 4);
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test]
 async fn what_is_no_timeout_is_refused() {
     let mut request = get("/v1/users/ada");
     request.headers_mut().insert("grpc-timeout", "soon".parse().unwrap());

@@ -137,7 +137,7 @@ async fn a_media_type_that_is_no_json_is_not_taken() {
     let mut request = post("/v1/users", r#"{"displayName":"B"}"#);
     request.headers_mut().insert("content-type", "text/xml".parse().unwrap());
     let answer = send(&users, request).await;
-    answer.is_problem(415, "");
+    answer.is_problem(415, "has to be application/json");
     assert_eq!(answer.header("accept"), "application/json");
     let mut request = post("/v1/users", r#"{"displayName":"B"}"#);
     request.headers_mut().insert("content-encoding", "gzip".parse().unwrap());

@@ -1,6 +1,6 @@
 //! Why a call has no answer, or no more of it.
 
-use http::{HeaderMap, StatusCode, response};
+use http::{HeaderMap, StatusCode, header, response};
 
 use crate::{
     BoxError,
@@ -45,7 +45,9 @@ pub(super) fn broken(detail: &'static str) -> Rejection {
 
 /// The service's answer has no end: 502.
 pub(super) fn without_status() -> Rejection {
-    broken("The service ended its answer without a status.")
+    broken("The service ended its answer without a status.").caused_by(
+        "no trailers with a `grpc-status`; a remote service is reached over HTTP/2: `Upstream::http2`",
+    )
 }
 
 /// The service's answer, which is one message, has none: 502.
@@ -85,7 +87,10 @@ pub(super) fn of_head(head: &mut response::Parts) -> Result<Option<Status>, Fail
         Some(status) => Err(Failure::Status(Box::new(status), std::mem::take(&mut head.headers))),
         None if is_grpc(head) => Ok(None),
         None if head.status == StatusCode::OK => {
-            Err(broken("The service answered in no gRPC.").into())
+            let media = head.headers.get(header::CONTENT_TYPE);
+            Err(broken("The service answered in no gRPC.")
+                .caused_by(format!("its answer has the content type {media:?}"))
+                .into())
         }
         None => Err(Failure::Status(Box::new(Status::of_http(head.status)), HeaderMap::new())),
     }

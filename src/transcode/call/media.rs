@@ -38,11 +38,16 @@ pub(super) fn json(headers: &HeaderMap, stream: bool) -> Result<(), Rejection> {
     {
         return Ok(());
     }
-    let accept = match stream {
-        true => HeaderValue::from_static("application/x-ndjson, application/json"),
-        false => HeaderValue::from_static("application/json"),
+    let (accept, detail) = match stream {
+        true => (
+            "application/x-ndjson, application/json",
+            "The content type has to be application/x-ndjson or application/json.",
+        ),
+        false => ("application/json", "The content type has to be application/json."),
     };
-    Err(Rejection::unsupported_media_type(accept))
+    // RFC 9110 §15.5.16: in an answer, what is taken
+    Err(Rejection::new(Reason::UnsupportedMediaType, detail)
+        .with_header(header::ACCEPT, HeaderValue::from_static(accept)))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::{
     config_error::Mistakes,
     transcode::{
         template::Matcher,
-        types::{Service, Types, raw::HttpRule},
+        types::{Method, Service, Types, raw::HttpRule},
     },
 };
 
@@ -28,6 +28,12 @@ impl Table {
         for (n, service) in types.services().iter().enumerate() {
             if rules.takes(service) {
                 compiling.service(n, service, &rules);
+            }
+        }
+        if compiling.bindings.is_empty() && compiling.mistakes.is_empty() {
+            let mut services = types.services().iter().filter(|service| rules.takes(service));
+            if let Some(method) = services.find_map(|service| service.methods.first()) {
+                compiling.mistakes.add(without_rules(method));
             }
         }
         Self { bindings: compiling.bindings.into(), matcher: compiling.matcher }
@@ -55,6 +61,16 @@ impl Table {
 }
 
 pub(super) const NESTED: &str = "additional_bindings cannot have additional_bindings of their own";
+
+/// Services of which nobody could call anything: most likely, their rules were lost on the way.
+fn without_rules(method: &Method) -> String {
+    format!(
+        "no method has a rule, `{}` among them: if the `.proto` files have `google.api.http` options, the set has lost \
+         them, as one does that prost-types has decoded; give the bytes that protox (`encode_file_descriptor_set`), \
+         buf or protoc wrote. If they have none, say `map_unannotated`, or give rules in a `service_config`",
+        method.path,
+    )
+}
 
 struct Compiling<'a, 'm> {
     types: &'a Types,

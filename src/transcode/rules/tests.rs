@@ -384,6 +384,26 @@ fn the_last_rule_for_a_method_wins_and_configs_go_before_annotations() {
     );
 }
 
+/// As one that prost-types has decoded and encoded again.
+#[test]
+fn a_set_that_has_lost_its_rules_is_told() {
+    let error = Descriptors::from_set(set(SHOP)).compile().unwrap_err();
+    let told: Vec<_> = error.mistakes().collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    for part in ["no method has a rule", "/shop.v1.", "prost-types", "map_unannotated"] {
+        assert!(told[0].contains(part), "{part}: {told:?}");
+    }
+    let bare = || Descriptors::from_set(set(SHOP));
+    bare().map_unannotated().compile().unwrap();
+    bare().only_services::<String>([]).compile().unwrap(); // for its messages
+    let typo = bare().service_config("http: {rules: [{selector: shop.v1.Shop.Gt, get: /x}]}");
+    let error = typo.compile().unwrap_err();
+    let told = error.mistakes().collect::<Vec<_>>();
+    assert_eq!(told, ["service config, line 1: there is no method `shop.v1.Shop.Gt`"]);
+    let error = crate::transcode::TranscodeLayer::from_descriptor_set([]).unwrap_err();
+    assert!(error.to_string().ends_with("the descriptor set declares no service"), "{error}");
+}
+
 #[test]
 fn a_set_that_is_none_is_told() {
     let descriptors = Descriptors::from_set(b"nonsense").and_set([]).service_config("http: 1");
