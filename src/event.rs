@@ -8,7 +8,8 @@
 //! that nodes share are events with target `tower_gateway::store`, counted in
 //! `tower_gateway_store_transitions_total{store, step}`.
 //!
-//! What a client sent appears escaped and cut; its fields, its query and its credentials do not appear.
+//! What a client sent appears escaped and cut; its fields, its query and its credentials do not appear, but for the
+//! name of a parameter or a member that a refusal is about.
 
 mod tally;
 

@@ -110,6 +110,13 @@ impl TranscodeLayer {
         self.set(|settings| settings.reject_unknown = true)
     }
 
+    /// Answers calls of gRPC and gRPC-Web with `UNIMPLEMENTED`, as if there were no such method. Default: they pass
+    /// untouched. For gateways that judge by the paths of rules: a method has no second name then.
+    #[must_use]
+    pub fn reject_native(self) -> Self {
+        self.set(|settings| settings.reject_native = true)
+    }
+
     /// Passes over query parameters that bind nothing. Default: 400.
     #[must_use]
     pub fn ignore_unknown_query(self) -> Self {

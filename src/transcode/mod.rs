@@ -4,7 +4,8 @@
 //! goes back as JSON. The service is any that speaks gRPC: tonic's in this process, with no socket between, or an
 //! [`Upstream`](crate::upstream::Upstream) over HTTP/2.
 //!
-//! 1. Calls of gRPC and gRPC-Web, and requests that no rule takes, pass untouched ([`reject_unknown`] refuses these).
+//! 1. Calls of gRPC and gRPC-Web, and requests that no rule takes, pass untouched ([`reject_native`] and
+//!    [`reject_unknown`] refuse them).
 //! 2. A request that a rule of `google.api.http` takes becomes a call: path, query and body are one message, or a
 //!    stream of them. [`Descriptors`] tells the rules, [`Schema`] holds them.
 //! 3. The answer is JSON; content as it is, for a `google.api.HttpBody`; or a stream, in a [`Framing`] that the client
@@ -64,7 +65,7 @@
 //! # Answers
 //!
 //! The head of a stream is sent with the first message, so that a failure before it has a status of its own. Only a
-//! client that is sending a stream itself gets it at once, since it may wait for it; and one of an event stream after a
+//! client that is sending a stream itself gets it as soon as the service sends its own, since it may wait for it; and one of an event stream after a
 //! [`heartbeat`]'s period. Messages are read no faster than the client reads. Where no record can stand, in
 //! content of another type, a failure breaks the connection off, so that nobody takes half for the whole. What comes in
 //! the trailers of a stream is not passed on. The answer to a `HEAD` has the head that `GET` would have, and no content.
@@ -80,14 +81,18 @@
 //! | [`max_response`](TranscodeLayer::max_response) | 16 MiB | 502 |
 //! | [`timeout`](TranscodeLayer::timeout) | 60 s | 504, or 408 while the request is read |
 //! | [`stream_timeout`](TranscodeLayer::stream_timeout) | – | 504, in band |
+//! | path and query of a stream, which each of its messages repeats | 1 KiB of wire bytes | 414 |
 //! | depth of messages | 100 | 400 of the client's, 502 of the service's |
 //!
-//! Nothing is ever cut short. Dropping the answer, at any point, cancels the call.
+//! Nothing is ever cut short. Dropping the answer, at any point, cancels the call. Deadlines are looked at while the
+//! client reads: one that does not read is the server's to cut (`Server::write_timeout` in this crate).
 //!
 //! **Caveat.** A method has two names now, the rule's path and `/users.v1.Users/GetUser`, and calls by the second pass
-//! untouched. Layers that decide by path stand behind this one, where there is only the second, or know both.
+//! untouched. Layers that decide by path stand behind this one, where there is only the second, or know both; or
+//! [`reject_native`] leaves only the first.
 //!
 //! [`heartbeat`]: TranscodeLayer::heartbeat
+//! [`reject_native`]: TranscodeLayer::reject_native
 //! [`reject_unknown`]: TranscodeLayer::reject_unknown
 
 mod bind;

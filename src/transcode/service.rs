@@ -7,7 +7,7 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body;
+
 use tower_service::Service;
 
 use super::{
@@ -15,7 +15,13 @@ use super::{
     schema::Schema,
     settings::Settings,
 };
-use crate::{BoxError, rejection::Rejection, reply::Dialect};
+use crate::{
+    BoxError,
+    body::Body,
+    guard::Head,
+    rejection::Rejection,
+    reply::{Dialect, reply},
+};
 
 /// A gRPC service behind JSON over HTTP. Created by [`TranscodeLayer`](super::TranscodeLayer).
 pub struct Transcode<S> {
@@ -38,7 +44,10 @@ impl<S> Transcode<S> {
 
     fn way<B>(&self, request: &Request<B>) -> Way {
         if Dialect::of(request.headers()) != Dialect::Http {
-            return Way::Pass;
+            return match self.settings.reject_native {
+                true => Way::Refuse(Rejection::not_found()),
+                false => Way::Pass,
+            };
         }
         let (method, path) = (request.method(), request.uri().path());
         let schema = self.schema.load();
@@ -49,6 +58,18 @@ impl<S> Transcode<S> {
                 None => Rejection::not_found(),
             }),
             None => Way::Pass,
+        }
+    }
+}
+
+impl<S> Transcode<S> {
+    /// The answer to a request that is not this layer's to serve, in its dialect.
+    fn refuse<B>(&self, request: &Request<B>, rejection: Rejection) -> Response<Bytes> {
+        let origin = Origin::of(request);
+        origin.tell(&rejection);
+        match Dialect::of(request.headers()) {
+            Dialect::Http => origin.refusal(rejection, self.settings.errors, |_, _, _| false),
+            _ => reply(Head::of(request), rejection).map(Body::into_own),
         }
     }
 }
@@ -65,8 +86,8 @@ impl<S: Clone> Transcode<S> {
 impl<S, B, R> Service<Request<B>> for Transcode<S>
 where
     S: Service<Request<CallBody<B>>, Response = Response<R>> + Clone,
-    B: Body<Data = Bytes, Error: Into<BoxError>>,
-    R: Body<Data = Bytes, Error: Into<BoxError>>,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
+    R: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
 {
     type Response = Response<TranscodeBody<R>>;
     type Error = S::Error;
@@ -83,12 +104,7 @@ where
             }
             Way::Refuse(rejection) => {
                 drop(self.take());
-                let origin = Origin::of(&request);
-                origin.tell(&rejection);
-                let errors = self.settings.errors;
-                return TranscodeFuture::refused(
-                    origin.refusal(rejection, errors, |_, _, _| false),
-                );
+                return TranscodeFuture::refused(self.refuse(&request, rejection));
             }
             Way::Call(plan) => Call::new(plan, &request),
         };

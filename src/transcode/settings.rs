@@ -28,6 +28,7 @@ pub(super) struct Settings {
     /// Over the body, for what both bind.
     pub(super) path_wins: bool,
     pub(super) reject_unknown: bool,
+    pub(super) reject_native: bool,
     pub(super) compress: bool,
     pub(super) clock: Clock,
 }
@@ -75,6 +76,7 @@ impl Default for Settings {
             query: QueryChoices::default(),
             path_wins: false,
             reject_unknown: false,
+            reject_native: false,
             compress: false,
             clock: Clock::system(),
         }

@@ -67,6 +67,18 @@ async fn an_answer_that_breaks_the_protocol_is_502() {
     told(|| grpc([vec![0, 0xff, 0xff, 0xff, 0xff]], OK)).await.is_problem(502, "larger");
     told(|| grpc([vec![1, 0, 0, 0, 0]], OK)).await.is_problem(502, "compressed");
     told(|| failed(0, "")).await.is_problem(502, "no message");
+    let after_status = || {
+        let mut response = grpc([user("a")], OK);
+        response.headers_mut().insert("grpc-status", 0.into());
+        response
+    };
+    told(after_status).await.is_problem(502, "after its status");
+    let failed_fine = || {
+        let mut response = failed(0, "");
+        *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+        response
+    };
+    assert_eq!(told(failed_fine).await.status, 503);
     told(|| Response::new(Frames::new(["hello"]))).await.is_problem(502, "no gRPC");
     // http-grpc-status-mapping.md
     for (status, told_as) in [(404, 501), (503, 503), (401, 401), (418, 500)] {

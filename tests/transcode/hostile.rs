@@ -15,7 +15,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_gateway::{
     clock::{Clock, ManualClock},
     test_util::Frames,
-    transcode::CallBody,
+    transcode::{CallBody, Descriptors, TranscodeLayer},
 };
 
 use crate::{
@@ -45,6 +45,47 @@ async fn nothing_follows_the_record_of_an_error() {
         assert_eq!((lines.len(), &lines[0]), (2, &json!({"sequence": "1"})), "{lines:?}");
         assert_eq!(lines[1]["code"], 14);
     }
+}
+
+#[tokio::test]
+async fn a_method_need_not_have_a_second_name() {
+    let call = |media: &str| {
+        let request = Request::post("/users.v1.Users/GetUser").header("content-type", media);
+        request.body(Content::from(&b"\0\0\0\0\x05\x0a\x03ada"[..])).unwrap()
+    };
+    let open = with_ada(&layer()).await;
+    assert_eq!(send(&open, call("application/grpc")).await.header("grpc-status"), "");
+    let shut = with_ada(&layer().reject_native()).await;
+    assert_eq!(send(&shut, get("/v1/users/ada")).await.status, 200);
+    for media in ["application/grpc", "application/grpc+proto"] {
+        let answer = send(&shut, call(media)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("grpc-status")), (200, "12"));
+    }
+    let web = send(&shut, call("application/grpc-web")).await;
+    assert_eq!(web.header("content-type"), "application/grpc-web");
+    assert!(web.body.starts_with(b"\x80") && web.body[5..].starts_with(b"grpc-status: 12"));
+}
+
+/// Otherwise a request of 100 KB is a gigabyte to the service.
+#[tokio::test]
+async fn a_stream_does_not_repeat_a_long_path() {
+    let config = "http: {rules: [{selector: users.v1.Users.ImportUsers, post: '/v1/import/{id}', body: user}]}";
+    let schema = Descriptors::from_set(example_proto::DESCRIPTORS).service_config(config);
+    let users = users(&TranscodeLayer::new(schema.compile().unwrap()));
+    let import = |id: usize| {
+        post(&format!("/v1/import/{}", "x".repeat(id)), "{\"displayName\":\"A\"}\n".repeat(3))
+    };
+    assert_eq!(send(&users, import(1_000)).await.status, 200);
+    send(&users, import(1_100)).await.is_problem(414, "too long");
+}
+
+#[tokio::test]
+async fn raw_content_comes_in_messages_that_are_taken() {
+    let users = users(&layer().max_message(1024));
+    let csv = "x".repeat(100_000);
+    let request = Request::post("/v1/users:restore").header("content-type", "text/csv");
+    let answer = send(&users, request.body(Content::from(csv)).unwrap()).await;
+    assert_ne!(answer.status, 413, "{answer:?}");
 }
 
 #[tokio::test]

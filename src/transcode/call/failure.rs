@@ -83,7 +83,10 @@ pub(super) fn of_head(head: &mut response::Parts) -> Result<Option<Status>, Fail
         return Err(Failure::RejectedWithin(rejection, std::mem::take(&mut head.headers)));
     }
     match Status::of(&head.headers) {
-        Some(status) if status.is_ok() => Ok(Some(status)),
+        Some(status) if status.is_ok() && head.status == StatusCode::OK => Ok(Some(status)),
+        Some(status) if status.is_ok() => {
+            Err(Failure::Status(Box::new(Status::of_http(head.status)), HeaderMap::new()))
+        }
         Some(status) => Err(Failure::Status(Box::new(status), std::mem::take(&mut head.headers))),
         None if is_grpc(head) => Ok(None),
         None if head.status == StatusCode::OK => {

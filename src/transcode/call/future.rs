@@ -210,6 +210,9 @@ where
         Ok(status) => status,
         Err(failure) => return Next::Failed(failure),
     };
+    if status.is_some() && !body.is_end_stream() {
+        return Next::Failed(failure::broken("The service sent messages after its status.").into());
+    }
     match call.take_if(|call| call.plan.is_stream()) {
         Some(call) => {
             let body = status.is_none().then_some(body);

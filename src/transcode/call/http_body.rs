@@ -56,12 +56,12 @@ impl HttpBody {
         Ok(body)
     }
 
-    /// The media type, if it can stand in a field; otherwise that of content of which nothing is known.
+    /// The media type, if it is one by its looks and can stand in a field; otherwise that of content of which nothing is known.
     pub(super) fn media_type(&self) -> HeaderValue {
         let value = HeaderValue::from_maybe_shared(self.content_type.clone());
         value
             .ok()
-            .filter(|value| !value.is_empty())
+            .filter(|value| value.to_str().is_ok_and(|media| media.contains('/')))
             .unwrap_or(HeaderValue::from_static("application/octet-stream"))
     }
 }
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_media_type_that_cannot_be_a_field_is_none() {
-        for hostile in [&b"text/html\r\nset-cookie: a=b"[..], b"", b"\0"] {
+        for hostile in [&b"text/html\r\nset-cookie: a=b"[..], b"", b"\0", b"a", b"a/\xff"] {
             let mut wire = Vec::new();
             write(hostile, b"x", &mut wire);
             let body = HttpBody::read(&wire.into()).unwrap();

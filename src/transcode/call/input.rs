@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// How many bytes path and query may add to every message of a stream.
+const BOUND: usize = 1024;
+
 /// What path and query bind, and how the body is read.
 ///
 /// Of a stream, what they bind is part of every message: whoever reads one of them reads all that the client said of it.
@@ -48,6 +51,13 @@ impl Input {
         bind::path(types, binding, uri.path(), &mut bound)
             .and_then(|()| bind::query(types, binding, query, choices, &mut bound))
             .map_err(Fault::of_client)?;
+        // One request must not make the service's traffic a multiple of itself.
+        if plan.method().client_streaming && bound.len() > BOUND {
+            return Err(Rejection::new(
+                Reason::UriTooLong,
+                "The path and query of a stream are too long.",
+            ));
+        }
         Ok(Self { plan, bound })
     }
 

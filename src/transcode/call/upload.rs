@@ -142,7 +142,7 @@ impl Upload {
                     return Ok(false);
                 }
                 *begun = true;
-                let piece = chunk.split_to(chunk.len().min(PIECE));
+                let piece = chunk.split_to(chunk.len().min(piece_of(self.input.max_message())));
                 self.input.raw(media.take().as_ref(), &piece, frames)?;
             }
         }
@@ -158,6 +158,11 @@ impl Upload {
 
 const ARRAY: &str =
     "A stream of messages is sent as lines of JSON, each a message; this is an array.";
+
+/// How much content a message has room for, beside its media type and what path and query bind.
+fn piece_of(max_message: usize) -> usize {
+    (max_message / 2).clamp(1, PIECE)
+}
 
 /// Whether what comes first begins an array.
 fn is_array(text: &[u8]) -> bool {

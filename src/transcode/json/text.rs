@@ -49,7 +49,6 @@ fn message(types: &Types, id: MessageId, text: &str, out: &mut Vec<u8>) -> Resul
     let message = types.message(id);
     match (message.form, &*message.fields) {
         (Form::Wrapper, [value]) => encode(types, value, text, out),
-        (Form::Value, [_, _, string, ..]) => encode(types, string, text, out),
         (Form::FieldMask, _) if text.contains('_') => snake_case(text, out),
         (form, _) => well_known(form, text, out)
             .unwrap_or_else(|| Err(Fault::new("a message, which one text cannot hold."))),

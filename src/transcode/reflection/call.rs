@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     BoxError,
-    transcode::grpc::frame::{self, Encoding, Frames},
+    transcode::grpc::{
+        frame::{self, Encoding, Frames},
+        status::Status,
+    },
 };
 
 /// What became of a question.
@@ -35,7 +38,6 @@ pub(super) struct Ended {
     pub(super) message: String,
 }
 
-const OK: i32 = 0;
 pub(super) const NOT_FOUND: i32 = 5;
 pub(super) const UNIMPLEMENTED: i32 = 12;
 
@@ -162,11 +164,8 @@ fn is_unknown(head: &http::response::Parts) -> Result<bool, ReflectionError> {
 
 /// The status that the fields say.
 fn ended(fields: &HeaderMap) -> Result<Ended, ReflectionError> {
-    let code = fields.get("grpc-status").and_then(|code| code.to_str().ok()?.parse().ok());
-    let Some(code) = code.filter(|code| *code >= OK) else {
-        return Err(ReflectionError::new("its answer ended without a status"));
-    };
-    let message = fields.get("grpc-message").map(HeaderValue::as_bytes).unwrap_or_default();
-    let message = String::from_utf8_lossy(message).into_owned();
-    Ok(Ended { code, message })
+    let status = Status::of(fields);
+    let status = status.ok_or_else(|| ReflectionError::new("its answer ended without a status"))?;
+    let code = i32::try_from(status.number()).unwrap_or(i32::MAX);
+    Ok(Ended { code, message: status.message().to_owned() })
 }

@@ -215,7 +215,10 @@ impl Filling<'_, '_> {
         }
     }
 
-    fn enumeration(&self, declared: &DeclaredEnum<'_>) -> Enum {
+    fn enumeration(&mut self, declared: &DeclaredEnum<'_>) -> Enum {
+        if declared.raw.value.len() >= usize::from(NONE) {
+            self.mistake(declared.file, &format!("`{}` has too many values", declared.name));
+        }
         let comments = &self.declared.comments[declared.file];
         let value = |(value, n): (&raw::EnumValueDescriptor, i32)| EnumValue {
             name: value.name.as_str().into(),
