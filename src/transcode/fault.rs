@@ -118,7 +118,7 @@ mod tests {
     fn what_a_client_names_is_cut() {
         let long = (0..1_000).fold(Fault::new("x"), |fault, _| fault.in_field(&"y".repeat(1_000)));
         assert!(long.to_string().len() < STEPS * (NAME + 1) + 10);
-        let deep = (0..100).fold(Fault::new("x"), |fault, n| fault.in_element(n)).in_field("root");
+        let deep = (0..100).fold(Fault::new("x"), Fault::in_element).in_field("root");
         assert!(deep.path().starts_with("root[99][98]") && deep.path().ends_with("[70][69]"));
     }
 }

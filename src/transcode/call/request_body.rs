@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{turn::Turn, upload::Upload};
-use crate::BoxError;
+use crate::{BoxError, body};
 
 pin_project! {
     /// The request body that a service behind a [`TranscodeLayer`](crate::transcode::TranscodeLayer) reads: the
@@ -25,19 +25,18 @@ pin_project! {
 pin_project! {
     #[project = KindProj]
     enum Kind<B> {
-        Passed { #[pin] body: B },
-        Message { frame: Bytes },
+        Plain { #[pin] body: body::Body<B> },
         Stream { #[pin] body: B, upload: Box<Upload> },
     }
 }
 
 impl<B> CallBody<B> {
     pub(in crate::transcode) fn passed(body: B) -> Self {
-        Self { kind: Kind::Passed { body } }
+        Self { kind: Kind::Plain { body: body::Body::inner(body) } }
     }
 
     pub(super) fn message(frame: impl Into<Bytes>) -> Self {
-        Self { kind: Kind::Message { frame: frame.into() } }
+        Self { kind: Kind::Plain { body: body::Body::own(frame) } }
     }
 
     pub(super) fn stream(body: B, upload: Upload) -> Self {
@@ -57,11 +56,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().kind.project() {
-            KindProj::Passed { body } => body.poll_frame(cx).map_err(Into::into),
-            KindProj::Message { frame } if frame.is_empty() => Poll::Ready(None),
-            KindProj::Message { frame } => {
-                Poll::Ready(Some(Ok(Frame::data(std::mem::take(frame)))))
-            }
+            KindProj::Plain { body } => body.poll_frame(cx).map_err(Into::into),
             KindProj::Stream { body, upload } => {
                 let next = ready!(poll_upload(body, upload, cx));
                 Poll::Ready(next.map(|frame| frame.map(Frame::data)))
@@ -71,16 +66,14 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Passed { body } => body.is_end_stream(),
-            Kind::Message { frame } => frame.is_empty(),
+            Kind::Plain { body } => body.is_end_stream(),
             Kind::Stream { upload, .. } => upload.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Passed { body } => body.size_hint(),
-            Kind::Message { frame } => SizeHint::with_exact(frame.len() as u64),
+            Kind::Plain { body } => body.size_hint(),
             Kind::Stream { .. } => SizeHint::default(),
         }
     }
@@ -115,8 +108,7 @@ where
 impl<B> fmt::Debug for CallBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            Kind::Passed { .. } => "CallBody::Passed",
-            Kind::Message { .. } => "CallBody::Message",
+            Kind::Plain { .. } => "CallBody::Plain",
             Kind::Stream { .. } => "CallBody::Stream",
         })
     }

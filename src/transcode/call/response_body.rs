@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::download::Download;
-use crate::BoxError;
+use crate::{BoxError, body};
 
 pin_project! {
     /// The response body of a service behind a [`TranscodeLayer`](crate::transcode::TranscodeLayer): the service's,
@@ -25,19 +25,18 @@ pin_project! {
 pin_project! {
     #[project = KindProj]
     enum Kind<B> {
-        Passed { #[pin] body: B },
-        Whole { bytes: Bytes },
+        Plain { #[pin] body: body::Body<B> },
         Stream { download: Pin<Box<Download<B>>> },
     }
 }
 
 impl<B> TranscodeBody<B> {
     pub(super) fn passed(body: B) -> Self {
-        Self { kind: Kind::Passed { body } }
+        Self { kind: Kind::Plain { body: body::Body::inner(body) } }
     }
 
     pub(super) fn whole(bytes: Bytes) -> Self {
-        Self { kind: Kind::Whole { bytes } }
+        Self { kind: Kind::Plain { body: body::Body::own(bytes) } }
     }
 
     pub(super) fn stream(download: Pin<Box<Download<B>>>) -> Self {
@@ -57,9 +56,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().kind.project() {
-            KindProj::Passed { body } => body.poll_frame(cx).map_err(Into::into),
-            KindProj::Whole { bytes } if bytes.is_empty() => Poll::Ready(None),
-            KindProj::Whole { bytes } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            KindProj::Plain { body } => body.poll_frame(cx).map_err(Into::into),
             KindProj::Stream { download } => {
                 download.as_mut().poll_data(cx).map(|next| next.map(|data| data.map(Frame::data)))
             }
@@ -68,16 +65,14 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Passed { body } => body.is_end_stream(),
-            Kind::Whole { bytes } => bytes.is_empty(),
+            Kind::Plain { body } => body.is_end_stream(),
             Kind::Stream { .. } => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Passed { body } => body.size_hint(),
-            Kind::Whole { bytes } => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Plain { body } => body.size_hint(),
             Kind::Stream { .. } => SizeHint::default(),
         }
     }
@@ -86,8 +81,7 @@ where
 impl<B> fmt::Debug for TranscodeBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            Kind::Passed { .. } => "TranscodeBody::Passed",
-            Kind::Whole { .. } => "TranscodeBody::Whole",
+            Kind::Plain { .. } => "TranscodeBody::Plain",
             Kind::Stream { .. } => "TranscodeBody::Stream",
         })
     }
