@@ -1,8 +1,8 @@
 //! One value of a query or a path to wire bytes: what a JSON string of it would hold.
 //!
 //! Scalars read as ProtoJSON reads them from strings: `7`, `1e3`, `NaN`, base64 in both alphabets, enums by name or
-//! number. Of messages, those that JSON writes as one string or one number have a text: wrappers, `Timestamp`,
-//! `Duration`, `FieldMask`; and a `Value`, which becomes a string.
+//! number. Of messages, those that JSON always writes as one string or one number have a text: wrappers, `Timestamp`,
+//! `Duration`, `FieldMask`.
 
 use base64::{
     Engine,
