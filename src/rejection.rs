@@ -281,12 +281,11 @@ impl Rejection {
     }
 
     /// 415 with the media types that are taken, in the `Accept` field that RFC 9110 §15.5.16 advises.
-    pub fn unsupported_media_type(accept: HeaderValue) -> Self {
-        Self::new(
-            Reason::UnsupportedMediaType,
-            "Content of that media type is not taken here; the field `Accept` says which is.",
-        )
-        .with_header(header::ACCEPT, accept)
+    pub fn unsupported_media_type(
+        accept: HeaderValue,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(Reason::UnsupportedMediaType, detail).with_header(header::ACCEPT, accept)
     }
 
     /// 429 / `RESOURCE_EXHAUSTED`: ask again after `retry_after`.
@@ -457,7 +456,10 @@ mod tests {
 
     #[test]
     fn what_is_not_taken_is_told_what_is() {
-        let no = Rejection::unsupported_media_type(HeaderValue::from_static("application/json"));
+        let no = Rejection::unsupported_media_type(
+            HeaderValue::from_static("application/json"),
+            "JSON.",
+        );
         assert_eq!(
             (no.status(), no.reason().grpc_code()),
             (415.try_into().unwrap(), GrpcCode::InvalidArgument)

@@ -45,9 +45,7 @@ pub(super) fn json(headers: &HeaderMap, stream: bool) -> Result<(), Rejection> {
         ),
         false => ("application/json", "The content type has to be application/json."),
     };
-    // RFC 9110 §15.5.16: in an answer, what is taken
-    Err(Rejection::new(Reason::UnsupportedMediaType, detail)
-        .with_header(header::ACCEPT, HeaderValue::from_static(accept)))
+    Err(Rejection::unsupported_media_type(HeaderValue::from_static(accept), detail))
 }
 
 #[cfg(test)]
